@@ -1,0 +1,5 @@
+//! `app.toml` and `security.md`, read into typed values. No IO beyond text in.
+
+pub mod model;
+
+pub use model::*;
