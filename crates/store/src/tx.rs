@@ -1,0 +1,363 @@
+//! What a handler holds. Reads run at once; a batch consumes the permit, so a request commits once.
+
+use std::marker::PhantomData;
+
+use kernel::{Event, Failure, Mint, Mode, Outcome, Permit, Rows, SessionId, TenantId, UserId, Write};
+
+use crate::{
+    Args, Change, Control, FromRow, Own, Query, Realm, Row, Store, Value,
+    engine::{Order, Step},
+};
+
+/// Reads under a permit, and, for `Tx<Write>`, one batch.
+pub struct Tx<M: Mode> {
+    store: Store,
+    permit: Permit<M>,
+    once: Option<Once>,
+}
+
+/// An idempotency key to be remembered with the batch: hash of key, principal and route, and hash of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Once {
+    pub(crate) key: Vec<u8>,
+    pub(crate) request: Vec<u8>,
+}
+
+impl<M: Mode> Tx<M> {
+    /// Opens the store under a permit. Called by `route`, for handlers.
+    #[must_use]
+    pub fn open(store: &Store, permit: Permit<M>) -> Self {
+        Self { store: store.clone(), permit, once: None }
+    }
+    /// The permit.
+    #[must_use]
+    pub const fn permit(&self) -> &Permit<M> {
+        &self.permit
+    }
+    /// Every row, in order.
+    ///
+    /// # Errors
+    /// `Busy` when the engine has no capacity within the queue deadline; internal ones.
+    pub async fn all<W: Realm, A: Args, R: FromRow>(&self, query: &Query<W, A, R>, args: A) -> Result<Vec<R>, Failure> {
+        let mut found = Vec::new();
+        self.each(query, args, |row| {
+            found.push(R::from_row(row)?);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+    /// Calls `with` for every row, in order, without keeping them.
+    ///
+    /// # Errors
+    /// As [`Tx::all`], and whatever `with` returns.
+    pub async fn each<W: Realm, A: Args, R>(
+        &self,
+        query: &Query<W, A, R>,
+        args: A,
+        with: impl FnMut(&Row<'_>) -> Result<(), Failure> + Send,
+    ) -> Result<(), Failure> {
+        let me = self.permit.principal().user();
+        let tenant = self.permit.principal().tenant();
+        self.store.read::<W>(tenant, &query.0, args.values(), &self.permit.reach().rows, me, with).await
+    }
+    /// The first row, if any.
+    ///
+    /// # Errors
+    /// As [`Tx::all`].
+    pub async fn maybe<W: Realm, A: Args, R: FromRow>(
+        &self,
+        query: &Query<W, A, R>,
+        args: A,
+    ) -> Result<Option<R>, Failure> {
+        Ok(self.all(query, args).await?.into_iter().next())
+    }
+    /// The one row, or `NotFound`, also when it exists and the permit does not reach it.
+    ///
+    /// # Errors
+    /// As [`Tx::all`], and `NotFound`.
+    pub async fn one<W: Realm, A: Args, R: FromRow>(&self, query: &Query<W, A, R>, args: A) -> Result<R, Failure> {
+        self.maybe(query, args).await?.ok_or(Failure::NotFound)
+    }
+}
+
+impl Tx<Write> {
+    /// Starts the request's one batch; `target` is what the audit leaf will name: `collection/id`.
+    #[must_use]
+    pub fn batch<W: Realm>(self, target: impl Into<String>) -> Batch<W> {
+        let event = self.permit.event(target, Outcome::Done);
+        Batch {
+            order: Order { event: Some(event), ..Order::default() },
+            tx: self,
+            step_failures: Vec::new(),
+            realm: PhantomData,
+        }
+    }
+    /// Starts an import: rows go to a staging table in slices and become visible with one batch.
+    #[must_use]
+    pub const fn staging(self) -> Staging {
+        Staging { tx: self }
+    }
+    /// Remembers an idempotency key with the batch that follows. Called by the pipeline.
+    pub fn once(&mut self, key: Vec<u8>, request: Vec<u8>) {
+        self.once = Some(Once { key, request });
+    }
+}
+
+/// What must be forgotten at once, on every node, before the change is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoke {
+    /// One session.
+    Session(SessionId),
+    /// Everything known of a user.
+    User(UserId),
+    /// A membership.
+    Member(TenantId, UserId),
+    /// A tenant's directory entry.
+    Tenant(TenantId),
+}
+
+/// Changes that commit together with one audit leaf, or not at all.
+pub struct Batch<W: Realm> {
+    tx: Tx<Write>,
+    order: Order,
+    step_failures: Vec<(usize, Failure)>,
+    realm: PhantomData<fn() -> W>,
+}
+
+impl<W: Realm> Batch<W> {
+    fn step(mut self, text: &crate::statement::Text, args: Vec<Value>, rows: Option<usize>, keep: bool) -> Self {
+        let permit = &self.tx.permit;
+        let sql = self.tx.store.scoped(text, &permit.reach().rows);
+        let args = crate::engine::bind(args, &permit.reach().rows, text, permit.principal().user());
+        self.order.steps.push(Step { sql, args, rows, keep });
+        self
+    }
+    /// Whatever number of rows changes.
+    #[must_use]
+    pub fn any<A: Args>(self, change: &Change<W, A>, args: A) -> Self {
+        self.step(&change.0, args.values(), None, false)
+    }
+    /// Exactly `n` rows change, or nothing of the batch happens and the answer is `NotFound`.
+    #[must_use]
+    pub fn rows<A: Args>(self, n: usize, change: &Change<W, A>, args: A) -> Self {
+        self.step(&change.0, args.values(), Some(n), false)
+    }
+    /// Exactly `n` rows change, or nothing of the batch happens and the answer is `failure`.
+    #[must_use]
+    pub fn expect<A: Args>(mut self, n: usize, change: &Change<W, A>, args: A, failure: Failure) -> Self {
+        self.step_failures.push((self.order.steps.len(), failure));
+        self.rows(n, change, args)
+    }
+    /// Exactly `n` rows come back from a statement with RETURNING; the receipt keeps them.
+    #[must_use]
+    pub fn returning<A: Args>(mut self, n: usize, change: &Change<W, A>, args: A, failure: Failure) -> Self {
+        self.step_failures.push((self.order.steps.len(), failure));
+        self.step(&change.0, args.values(), Some(n), true)
+    }
+    /// A value that the leaf commits to (salted hash); the value itself goes to an erasable table.
+    #[must_use]
+    pub fn fact(mut self, field: &'static str, value: impl Into<String>) -> Self {
+        if let Some(event) = &mut self.order.event {
+            event.fields.push((field, value.into()));
+        }
+        self
+    }
+    /// The leaf says that it was tried and did not happen. The answer is then a failure, of course.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        if let Some(event) = &mut self.order.event {
+            event.outcome = outcome;
+        }
+        self
+    }
+    /// An outbox row: `kind` says which section drains it (`mail`, or the name of an outgoing event).
+    #[must_use]
+    pub fn emit(mut self, kind: &'static str, payload: Vec<u8>) -> Self {
+        self.order.outbox.push((kind, payload));
+        self
+    }
+    /// Durable when it returns.
+    ///
+    /// # Errors
+    /// A failed expectation's failure; `Unique`, `Reference`, `Busy`, `Unknown`, `DiskFull`; internal ones. In every case
+    /// but `Unknown` nothing happened.
+    pub async fn commit(self) -> Result<Receipt, Failure> {
+        let Self { tx, mut order, mut step_failures, .. } = self;
+        order.once = tx.once;
+        let tenant = tx.permit.principal().tenant();
+        match tx.store.submit::<W>(tenant, order).await {
+            Ok(kept) => Ok(Receipt { kept }),
+            Err(Refusal::Step(at)) => Err(step_failures
+                .iter()
+                .position(|(step, _)| *step == at)
+                .map_or(Failure::NotFound, |i| step_failures.swap_remove(i).1)),
+            Err(Refusal::Failure(failure)) => Err(failure),
+        }
+    }
+}
+
+/// Why a batch did not commit.
+pub(crate) enum Refusal {
+    /// The expectation of this step was not met.
+    Step(usize),
+    /// Anything else.
+    Failure(Failure),
+}
+
+impl Batch<Control> {
+    /// Changes that must follow in `tenant`'s own database: they go into control's outbox with this batch and are applied
+    /// exactly once, with a leaf of the same event; `commit` returns after they were.
+    #[must_use]
+    pub fn then(mut self, tenant: TenantId, apply: Apply) -> Self {
+        self.order.then.push((tenant, apply));
+        self
+    }
+    /// Forgets cached rights before the commit is acknowledged.
+    #[must_use]
+    pub fn revoke(mut self, what: Revoke) -> Self {
+        self.order.revoke.push(what);
+        self
+    }
+}
+
+/// Changes in a tenant's own database that follow from a control batch.
+#[derive(Clone, Debug, Default)]
+pub struct Apply {
+    pub(crate) target: String,
+    pub(crate) steps: Vec<(String, Vec<Value>)>,
+    pub(crate) facts: Vec<(&'static str, String)>,
+}
+
+impl Apply {
+    /// `target` is what the leaf in the tenant's log names.
+    #[must_use]
+    pub fn new(target: impl Into<String>) -> Self {
+        Self { target: target.into(), ..Self::default() }
+    }
+    /// Whatever number of rows changes.
+    #[must_use]
+    pub fn any<A: Args>(mut self, change: &Change<Own, A>, args: A) -> Self {
+        self.steps.push((change.0.sql.to_string(), args.values()));
+        self
+    }
+    /// A value that the leaf in the tenant's log commits to.
+    #[must_use]
+    pub fn fact(mut self, field: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push((field, value.into()));
+        self
+    }
+}
+
+/// Proof of a durable commit; a changing handler can answer 2xx only with one.
+pub struct Receipt {
+    kept: Vec<Vec<Value>>,
+}
+
+impl Receipt {
+    /// The rows that RETURNING statements gave, in order.
+    ///
+    /// # Errors
+    /// Internal, when a row has another shape.
+    pub fn rows<R: FromRow>(&self) -> Result<Vec<R>, Failure> {
+        self.kept.iter().map(|values| R::from_row(&Row(crate::row::Source::Kept(values)))).collect()
+    }
+    /// The first of them.
+    ///
+    /// # Errors
+    /// As [`Receipt::rows`].
+    pub fn row<R: FromRow>(&self) -> Result<Option<R>, Failure> {
+        Ok(self.rows()?.into_iter().next())
+    }
+}
+
+/// An import under way.
+pub struct Staging {
+    tx: Tx<Write>,
+}
+
+impl Staging {
+    /// The permit.
+    #[must_use]
+    pub const fn permit(&self) -> &Permit<Write> {
+        self.tx.permit()
+    }
+    /// The transaction, for reads.
+    #[must_use]
+    pub const fn tx(&self) -> &Tx<Write> {
+        &self.tx
+    }
+    /// Runs one statement for each of `rows`, without a leaf: only for staging tables, which nobody can read.
+    ///
+    /// # Errors
+    /// As [`Batch::commit`].
+    pub async fn add<A: Args>(&self, change: &Change<Own, A>, rows: Vec<A>) -> Result<(), Failure> {
+        let sql = self.tx.store.scoped(&change.0, &Rows::All);
+        let step = |row: A| Step { sql: sql.clone(), args: row.values(), rows: None, keep: false };
+        let order = Order { steps: rows.into_iter().map(step).collect(), ..Order::default() };
+        match self.tx.store.submit::<Own>(self.permit().principal().tenant(), order).await {
+            Ok(_) => Ok(()),
+            Err(Refusal::Failure(failure)) => Err(failure),
+            Err(Refusal::Step(_)) => Err(Failure::internal("store: staging has no expectations")),
+        }
+    }
+    /// The batch that publishes the staged rows.
+    #[must_use]
+    pub fn publish(self, target: impl Into<String>) -> Batch<Own> {
+        self.tx.batch(target)
+    }
+}
+
+/// Reads, and leaves without a change (refusals), for gates: before any permit exists. Needs a gate's key.
+#[derive(Clone)]
+pub struct Lookup(Store);
+
+impl Lookup {
+    /// For the gate that holds a key.
+    #[must_use]
+    pub fn new<T>(_: &Mint<T>, store: &Store) -> Self {
+        Self(store.clone())
+    }
+    /// Every row.
+    ///
+    /// # Errors
+    /// As [`Tx::all`].
+    pub async fn all<W: Realm, A: Args, R: FromRow>(
+        &self,
+        tenant: TenantId,
+        query: &Query<W, A, R>,
+        args: A,
+    ) -> Result<Vec<R>, Failure> {
+        let mut found = Vec::new();
+        let with = |row: &Row<'_>| {
+            found.push(R::from_row(row)?);
+            Ok(())
+        };
+        self.0.read::<W>(tenant, &query.0, args.values(), &Rows::All, None, with).await?;
+        Ok(found)
+    }
+    /// The first row, if any.
+    ///
+    /// # Errors
+    /// As [`Tx::all`].
+    pub async fn maybe<W: Realm, A: Args, R: FromRow>(
+        &self,
+        tenant: TenantId,
+        query: &Query<W, A, R>,
+        args: A,
+    ) -> Result<Option<R>, Failure> {
+        Ok(self.all(tenant, query, args).await?.into_iter().next())
+    }
+    /// A leaf that stands alone: a refusal.
+    ///
+    /// # Errors
+    /// As [`Batch::commit`].
+    pub async fn note(&self, tenant: TenantId, event: Event) -> Result<(), Failure> {
+        let order = Order { event: Some(event), ..Order::default() };
+        match self.0.submit::<Own>(tenant, order).await {
+            Ok(_) => Ok(()),
+            Err(Refusal::Failure(failure)) => Err(failure),
+            Err(Refusal::Step(_)) => Err(Failure::internal("store: a note has no steps")),
+        }
+    }
+}
