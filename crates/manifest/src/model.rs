@@ -218,8 +218,10 @@ pub struct CollectionGrant {
     pub verbs: BTreeMap<&'static str, GrantRows>,
     /// Fields by position that may be read, where `read` is held.
     pub read: kernel::FieldSet,
-    /// Fields by position that may be set, where `create` or `write` is held.
+    /// Fields by position that may be changed, where `write` is held.
     pub write: kernel::FieldSet,
+    /// Fields by position that may be set in a new record, where `create` is held.
+    pub create: kernel::FieldSet,
 }
 
 /// Rows a verb reaches.
@@ -234,7 +236,8 @@ pub enum GrantRows {
 /// One equality of a row set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Equal {
-    /// Column name: a field's, or `created_by`, `published`.
+    /// Column name: a field's, or `created_by`, `published`. In a right that a part inherits, the parent's column
+    /// behind the part's reference field: `order.status`.
     pub column: String,
     /// One of these must match.
     pub any: Vec<Literal>,

@@ -46,7 +46,7 @@ pub(super) static TYPES: &[&str] = &[
     "reference", "file", "secret",
 ];
 
-pub(crate) static ACTION: &[Key] = &[
+pub(super) static ACTION: &[Key] = &[
     key("label", Ty::Text, "", "for people; absent: the name"),
     key("input", Ty::Own(Own::Input), "", "inputs, typed like fields"),
     key("when", Ty::Own(Own::Guard), "", "must hold before"),

@@ -8,7 +8,7 @@ mod outside;
 mod product;
 mod rights;
 
-pub(crate) use data::{ACTION, FIELD, PUBLISH};
+pub(crate) use data::{FIELD, PUBLISH};
 
 /// One key.
 pub(crate) struct Key {

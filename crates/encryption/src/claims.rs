@@ -1,0 +1,15 @@
+use kernel::Claim;
+
+/// Checks this section keeps.
+pub const CLAIMS: [Claim; 4] = [
+    Claim {
+        check: "vault.field_encryption",
+        keeps: "A declared secret field is sealed with AES-256-GCM before it is written, bound to tenant, collection, field and row",
+    },
+    Claim { check: "vault.unique_nonce", keeps: "Every seal draws a fresh 192-bit nonce; no caller can supply one" },
+    Claim {
+        check: "vault.key_separation",
+        keeps: "Each purpose, tenant, collection and field has its own key, derived with HKDF from the tenant's",
+    },
+    Claim { check: "vault.region_keys", keeps: "Each region has its own root key; a region's root opens no other's keys" },
+];

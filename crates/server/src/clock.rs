@@ -1,0 +1,38 @@
+//! The two clocks of a running server.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use kernel::{Clock, Time};
+
+/// The machine's clock, moved by an offset that only `verify`'s own instance ever sets.
+#[derive(Default)]
+pub struct Machine(AtomicI64);
+
+impl Clock for Machine {
+    fn now(&self) -> Time {
+        #[expect(clippy::disallowed_methods, reason = "the one place where time is read")]
+        let now = jiff::Timestamp::now().as_millisecond();
+        Time(now.saturating_add(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl Machine {
+    /// Follows commands on `from`, one a line: `advance <milliseconds>`; each is answered by the caller seeing time move.
+    /// Ends when `from` ends. Only the instance that `verify` starts has such a descriptor.
+    pub fn follow(self: &Arc<Self>, from: impl Read + Send + 'static) {
+        let clock = Arc::clone(self);
+        std::thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                if let Some(millis) = line.strip_prefix("advance ").and_then(|m| m.trim().parse().ok()) {
+                    clock.0.fetch_add(millis, Ordering::SeqCst);
+                }
+            }
+        });
+    }
+}

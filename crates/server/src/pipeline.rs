@@ -1,0 +1,253 @@
+//! The one ordered list of stages. Each takes what the one before it made; nothing reaches a handler past a missing one.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use encryption::hash;
+use http::{Method, Request, StatusCode, header};
+use hyper::body::Incoming;
+use kernel::{Actor, Failure, Principal, RequestId, TenantId, Time};
+use limits::{Quota, Who};
+use monitoring::Line;
+use route::{BodyStream, Intake, Raw, Reply, Route, Run};
+use transport::{About, Body, intake};
+
+use crate::{Server, replay, site};
+
+/// What the log line will say; filled in as stages pass.
+struct Trace {
+    request: RequestId,
+    at: Time,
+    template: &'static str,
+    tenant: Option<TenantId>,
+    actor: &'static str,
+    secure: bool,
+    quota: Option<Quota>,
+}
+
+/// Answers one request, whatever it is.
+pub(crate) async fn pass(
+    server: Arc<Server>,
+    socket: SocketAddr,
+    tls: bool,
+    request: Request<Incoming>,
+) -> http::Response<Body> {
+    let at = server.clock.now();
+    let started = std::time::Instant::now();
+    let mut trace = Trace {
+        request: RequestId(server.rng.id(at)),
+        at,
+        template: "",
+        tenant: None,
+        actor: "none",
+        secure: tls,
+        quota: None,
+    };
+    let (method, head) = (request.method().clone(), request.method() == Method::HEAD);
+    let total = Duration::from_millis(server.app.edge.flood.total.0.max(1).cast_unsigned());
+    // A streamed intake or answer has its own deadlines between pieces; everything else must be done within the total.
+    let answer = match tokio::time::timeout(total, stages(&server, socket, tls, request, &mut trace)).await {
+        Ok(answer) => answer,
+        Err(_) if method.is_safe() => Err(Failure::Busy(1)),
+        Err(_) => Err(Failure::Unknown),
+    };
+    let reply = answer.unwrap_or_else(|failure| refuse(&server, &trace, failure));
+    let status = reply.status;
+    let about = About { request: trace.request, secure: trace.secure, nonce: server.rng.array(), quota: trace.quota.as_ref() };
+    let response = server.transport.dress(reply, &about);
+    server.monitor.access(&Line {
+        at: trace.at,
+        request: trace.request,
+        tenant: trace.tenant,
+        method: method.as_str(),
+        route: trace.template,
+        status: status.as_u16(),
+        micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        actor: trace.actor,
+        address: socket.ip(),
+    });
+    if head { response.map(|_| Body::empty()) } else { response }
+}
+
+async fn stages(
+    server: &Arc<Server>,
+    socket: SocketAddr,
+    tls: bool,
+    request: Request<Incoming>,
+    trace: &mut Trace,
+) -> Result<Reply, Failure> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+
+    // Who is at the other end, and which host they came to.
+    let peer = server.transport.peer(socket, &headers, trace.request, tls, trace.at)?;
+    trace.secure = peer.secure();
+    let site = server.tenancy.site(peer, host(&parts.uri, &headers)?).await?;
+
+    // Which credential they showed, and which tenant that makes it.
+    let caller = server.authentication.caller(site, &headers).await?;
+    let path = parts.uri.path();
+    let (tenant, rest) = server.tenancy.tenant(caller, path).await?;
+    trace.tenant = Some(tenant.home().id);
+
+    // Which route. Files of the app's own site come last, for GET alone.
+    let matched = match server.router.find(&parts.method, rest) {
+        Ok(matched) => matched,
+        Err(Failure::NotFound) if parts.method == Method::GET || parts.method == Method::HEAD => {
+            trace.template = "site";
+            return site::file(server, tenant.home(), rest).await;
+        }
+        Err(failure) => return Err(failure),
+    };
+    trace.template = matched.template;
+    let route = matched.route;
+
+    // Not from another site; and who acts, by the roster as it is now.
+    let cookie = matches!(tenant.caller().credential(), kernel::Credential::User { cookie: true, .. });
+    transport::cross_site(&parts.method, &headers, &server.origin_of(tenant.home()), cookie)?;
+    let principal = server.authentication.principal(tenant).await?;
+    trace.actor = kind(principal.actor());
+
+    // Within their budget; visitors' budgets per account are counted once the body names the account.
+    let late = needs_account(server, route, &principal);
+    if !late {
+        trace.quota = Some(spend(server, route, matched.template, &principal, None)?);
+    }
+
+    // May they? Then the body, and the handler.
+    let raw = Raw { params: matched.params, query: query(parts.uri.query())?, headers, body: bytes::Bytes::new(), stream: None };
+    match &route.serve.run {
+        Run::Read(run) => {
+            let permit = server.access.permit(principal.clone(), route.action, route.serve.event).await?;
+            let raw = take(server, route, raw, body).await?;
+            if late {
+                trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
+            }
+            run(&server.store, permit, raw, None).await
+        }
+        Run::Write(run) => {
+            let permit = server.access.permit(principal.clone(), route.action, route.serve.event).await?;
+            let raw = take(server, route, raw, body).await?;
+            if late {
+                trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
+            }
+            replay::once(server, &principal, matched.template, raw, |raw, prepare| run(&server.store, permit, raw, prepare))
+                .await
+        }
+    }
+}
+
+/// The host that was asked for: the authority of HTTP/2, else exactly one Host header.
+fn host<'r>(uri: &'r http::Uri, headers: &'r http::HeaderMap) -> Result<&'r str, Failure> {
+    if let Some(authority) = uri.authority() {
+        return Ok(authority.as_str());
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let only = hosts.next().and_then(|h| h.to_str().ok()).ok_or(Failure::UnknownHost)?;
+    if hosts.next().is_some() { Err(Failure::bad("Host is given twice")) } else { Ok(only) }
+}
+
+fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+    let pairs = route::form(text.unwrap_or("").as_bytes())?;
+    if pairs.len() > 64 {
+        return Err(Failure::bad("the query has too many members"));
+    }
+    let twice = pairs.iter().enumerate().any(|(i, (name, _))| pairs.iter().skip(i + 1).any(|(other, _)| other == name));
+    if twice { Err(Failure::bad("a name is given twice")) } else { Ok(pairs) }
+}
+
+/// Reads the body as the route wants it, under the edge's caps and deadlines.
+async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> Result<Raw, Failure> {
+    let flood = &server.app.edge.flood;
+    let idle = Duration::from_millis(flood.body_idle.0.max(1).cast_unsigned());
+    match route.serve.intake {
+        Intake::None => {
+            raw.body = intake::whole(body, 0, idle).await.map_err(|f| match f {
+                Failure::TooLarge(_) => Failure::bad("no body is expected here"),
+                other => other,
+            })?;
+        }
+        Intake::Whole(cap) => raw.body = intake::whole(body, cap.min(flood.body), idle).await?,
+        Intake::Stream(cap) => {
+            let stream: BodyStream = intake::stream(body, cap, idle);
+            raw.stream = Some(stream);
+        }
+    }
+    Ok(raw)
+}
+
+/// Whether the tier counts per account while nobody is signed in: then the account is the one the body names.
+fn needs_account(server: &Server, route: &Route, principal: &Principal) -> bool {
+    let per_account = |r: &manifest::Rate| r.per == manifest::Per::Account;
+    principal.user().is_none()
+        && server.app.limits.tiers.get(route.tier).is_some_and(|rates| rates.iter().any(per_account))
+}
+
+/// Hash of the account that a sign-in, reset or link request names: the address itself is personal data.
+fn account(raw: &Raw) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        email: Option<String>,
+    }
+    let named: Named = serde_json::from_slice(&raw.body).ok()?;
+    let email = named.email?.trim().to_lowercase();
+    Some(hex::encode(hash::sha256(email.as_bytes())))
+}
+
+fn spend(
+    server: &Server,
+    route: &Route,
+    template: &'static str,
+    principal: &Principal,
+    named: Option<String>,
+) -> Result<Quota, Failure> {
+    let mut buffer = [0; 36];
+    let user = principal.user();
+    let account = match &user {
+        Some(user) => Some(user.0.encode(&mut buffer)),
+        None => named.as_deref(),
+    };
+    server.limits.take(
+        route.tier,
+        &Who {
+            ip: principal.peer().address(),
+            account,
+            key: None,
+            tenant: Some(principal.tenant()),
+            source: None,
+            route: template,
+        },
+    )
+}
+
+const fn kind(actor: &Actor) -> &'static str {
+    match actor {
+        Actor::Visitor => "visitor",
+        Actor::Member { .. } => "member",
+        Actor::Account { .. } => "account",
+        Actor::Operator(_) => "operator",
+        Actor::System(_) => "system",
+    }
+}
+
+/// A problem document; the detail of an internal failure goes to the log and nowhere else.
+fn refuse(server: &Server, trace: &Trace, failure: Failure) -> Reply {
+    if let Failure::Internal(detail) = &failure {
+        server.monitor.fault(trace.request, trace.tenant, detail);
+    }
+    let retry_only = matches!(failure, Failure::SignInNeeded);
+    let problem = route::problem(failure);
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let text = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut reply = Reply::new(status, route::Body::Bytes(text.into()))
+        .with(header::CONTENT_TYPE, "application/problem+json");
+    if let Some(seconds) = problem.retry_after {
+        reply = reply.with(header::RETRY_AFTER, &seconds.to_string());
+    }
+    if let Some(allow) = &problem.allow {
+        reply = reply.with(header::ALLOW, allow);
+    }
+    if retry_only {
+        reply = reply.with(header::WWW_AUTHENTICATE, "Bearer");
+    }
+    reply
+}

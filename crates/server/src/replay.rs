@@ -1,0 +1,72 @@
+//! Idempotency keys: a change sent twice with one key happens once, and both get the same answer.
+
+use encryption::hash;
+use http::StatusCode;
+use kernel::{Actor, Failure, Principal, Write};
+use route::{Body, Pending, Raw, Reply};
+use store::Tx;
+
+use crate::Server;
+
+/// Longest accepted key, in characters.
+const LONGEST: usize = 200;
+/// Answers larger than this are not kept; a retry then learns that it was done.
+const KEPT: usize = 64 * 1024;
+
+/// What remembers the key together with the change.
+type Prepare = Option<Box<dyn FnOnce(&mut Tx<Write>) + Send>>;
+
+/// Runs the change, or gives the answer that an earlier request with this key got.
+pub(crate) async fn once(
+    server: &Server,
+    who: &Principal,
+    template: &'static str,
+    raw: Raw,
+    run: impl FnOnce(Raw, Prepare) -> Pending,
+) -> Result<Reply, Failure> {
+    let Some(given) = raw.headers.get("idempotency-key") else { return run(raw, None).await };
+    let given = given.to_str().ok().filter(|k| !k.is_empty() && k.len() <= LONGEST);
+    let given = given.ok_or(Failure::bad("Idempotency-Key: 1 to 200 visible characters"))?;
+    if *who.actor() == Actor::Visitor {
+        return Err(Failure::bad("Idempotency-Key needs a signed-in caller"));
+    }
+    let key = hash::sha256(format!("{}\n{template}\n{given}", who.actor()).as_bytes()).to_vec();
+    let request = fingerprint(&raw);
+    if let Some((earlier, answer)) = server.store.replay(who.tenant(), &key).await? {
+        return again(earlier == request, answer);
+    }
+    let remember = (key.clone(), request);
+    let prepare: Prepare = Some(Box::new(move |tx| tx.once(remember.0, remember.1)));
+    let reply = run(raw, prepare).await?;
+    if let Body::Bytes(bytes) = &reply.body
+        && bytes.len() <= KEPT
+    {
+        server.store.keep_reply(who.tenant(), &key, reply.status.as_u16(), bytes).await?;
+    }
+    Ok(reply)
+}
+
+/// Same path segments, query and body.
+fn fingerprint(raw: &Raw) -> Vec<u8> {
+    let mut text = Vec::with_capacity(raw.body.len() + 64);
+    let query = raw.query.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    for (name, value) in raw.params.iter().map(|(n, v)| (*n, v.as_str())).chain(query) {
+        text.extend_from_slice(&(name.len() as u64).to_be_bytes());
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(&(value.len() as u64).to_be_bytes());
+        text.extend_from_slice(value.as_bytes());
+    }
+    text.extend_from_slice(&raw.body);
+    hash::sha256(&text).to_vec()
+}
+
+fn again(same: bool, answer: Option<(u16, Vec<u8>)>) -> Result<Reply, Failure> {
+    if !same {
+        return Err(Failure::bad("this idempotency key was used for another request"));
+    }
+    let (status, body) =
+        answer.ok_or(Failure::Conflict("this request was carried out already; its answer was not kept".into()))?;
+    let status = StatusCode::from_u16(status).map_err(|_| Failure::internal("replay: status"))?;
+    let mark = http::HeaderName::from_static("idempotent-replayed");
+    Ok(if body.is_empty() { Reply::new(status, Body::Empty) } else { Reply::json(status, body) }.with(mark, "true"))
+}
