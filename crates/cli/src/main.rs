@@ -1,2 +1,16 @@
-//! Being written.
-fn main() {}
+//! `vouchsafe`: serve an app, check it, prove its page.
+
+mod app;
+mod client;
+mod command;
+mod screen;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit codes: 0 done, 1 a verdict or an act failed, 2 bad input or settings.
+fn main() -> std::process::ExitCode {
+    command::Cli::parse().run()
+}

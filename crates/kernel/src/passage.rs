@@ -158,12 +158,23 @@ impl Caller {
 pub struct Tenant {
     caller: Caller,
     home: Arc<Home>,
+    delivery: bool,
 }
 impl Tenant {
     /// Made by tenancy from the site and the caller.
     #[must_use]
     pub const fn found(_: &Mint<Self>, caller: Caller, home: Arc<Home>) -> Self {
-        Self { caller, home }
+        Self { caller, home, delivery: false }
+    }
+    /// Made by tenancy where a tenant's published content is delivered by its id: whoever asks is a visitor there.
+    #[must_use]
+    pub const fn delivered(_: &Mint<Self>, caller: Caller, home: Arc<Home>) -> Self {
+        Self { caller, home, delivery: true }
+    }
+    /// Whether only a visitor's reading is answered here, whatever credential came along.
+    #[must_use]
+    pub const fn delivery(&self) -> bool {
+        self.delivery
     }
     /// Who is at the door.
     #[must_use]

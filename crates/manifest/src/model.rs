@@ -88,6 +88,34 @@ pub struct App {
     pub demo: Vec<DemoTenant>,
     /// Every key of the file with defaults filled in, as a tree: what figures `{key.path}` are printed from.
     pub figures: BTreeMap<String, Figure>,
+    /// Paths among the figures that the file does not write: their defaults are in force.
+    pub defaults: Vec<String>,
+    /// Collections that tenants declare themselves.
+    pub content_types: ContentTypes,
+    /// A copy in a second region, if the app offers it.
+    pub failover: Option<Failover>,
+}
+
+/// `[content_types]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ContentTypes {
+    /// How many a tenant may declare; 0: off.
+    pub per_tenant: u32,
+    /// Fields of one.
+    pub fields: u32,
+}
+
+/// `[failover]`.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// How often the copy is renewed.
+    pub every: Millis,
+    /// ISO 3166 countries it may lie in; `["EU"]` for any member state.
+    pub targets: Vec<String>,
+    /// Role that wakes it.
+    pub promoted_by: &'static str,
+    /// From the click to reading and writing.
+    pub ready_in: Millis,
 }
 
 /// A value a page may print, with its type so that it prints as speech.
@@ -164,6 +192,8 @@ pub struct Region {
     pub database: Option<Pointer>,
     /// Object store, if not the default.
     pub blobs: Option<Pointer>,
+    /// Where its backups go; empty: as `[backups] to` says.
+    pub backups: Vec<Pointer>,
 }
 
 /// A pointer to a secret or setting: never the secret itself.
@@ -618,6 +648,25 @@ pub struct Auth {
     pub reset: Millis,
     /// Life of a verification token.
     pub verify: Millis,
+    /// A passkey is offered only after the first sign-in.
+    pub passkey_later: bool,
+    /// SAML.
+    pub saml: Saml,
+    /// Module that gates SCIM.
+    pub scim: Option<&'static str>,
+    /// Google's client id and secret.
+    pub google: Option<(Pointer, Pointer)>,
+}
+
+/// `saml`.
+#[derive(Clone, Copy, Debug)]
+pub struct Saml {
+    /// Module that gates it.
+    pub module: Option<&'static str>,
+    /// Clock skew allowed.
+    pub skew: Millis,
+    /// Whether sign-in may start at the identity provider.
+    pub idp_initiated: bool,
 }
 
 /// An outside issuer.
@@ -675,6 +724,8 @@ pub struct Sessions {
     pub key: Option<Pointer>,
     /// Least length of that key, in bits.
     pub min_bits: u32,
+    /// Access tokens are signed with Ed25519 instead of HMAC.
+    pub eddsa: bool,
 }
 
 /// `[keys]`.
@@ -716,6 +767,8 @@ pub struct Module {
     pub on: bool,
     /// What it gates: `custom_roles`, `keys`, `auth.saml`, `auth.scim`, `failover`, a collection, or `C.action`.
     pub gates: Vec<String>,
+    /// What must be signed to switch it on: (role, file of the text).
+    pub consent: Option<(&'static str, String)>,
 }
 
 /// `[limits]`.
@@ -725,6 +778,8 @@ pub struct Limits {
     pub tiers: BTreeMap<&'static str, Vec<Rate>>,
     /// How repeat offences lengthen the block.
     pub repeat: Vec<Millis>,
+    /// Tiers that the file writes itself.
+    pub own: Vec<&'static str>,
 }
 
 /// One rate.
@@ -770,6 +825,25 @@ pub struct Edge {
     pub proxies: Vec<String>,
     /// Caps.
     pub flood: Flood,
+    /// Who may reach the origin past a proxy.
+    pub origin_lock: OriginLock,
+    /// Sources of addresses turned away.
+    pub blocklist: Vec<Pointer>,
+    /// Oldest list in force.
+    pub blocklist_age: Millis,
+    /// Databases and stores may be reached over private addresses only; otherwise over verified TLS too.
+    pub private_services: bool,
+}
+
+/// How the origin is locked against whoever goes around the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OriginLock {
+    /// Not at all.
+    None,
+    /// The proxy shows a client certificate.
+    ClientCertificate,
+    /// The proxy sends a shared secret.
+    Secret(Pointer),
 }
 
 /// HSTS.
@@ -829,6 +903,8 @@ pub struct Backups {
     pub window: Millis,
     /// Longest archive lag.
     pub lag: Millis,
+    /// Where they go; empty: a folder `backups/`.
+    pub to: Vec<Pointer>,
 }
 
 /// `[data]`.
@@ -853,6 +929,8 @@ pub struct Payments {
     pub model: String,
     /// "hosted" or "frame".
     pub card_entry: String,
+    /// The processor's API token.
+    pub token: Option<Pointer>,
 }
 
 /// `[mail]`.
@@ -873,6 +951,10 @@ pub struct Connector {
     pub id: &'static str,
     /// Allowed domains.
     pub domains: Vec<String>,
+    /// Signed in to by OAuth 2; otherwise by a token.
+    pub oauth2: bool,
+    /// OAuth client: id and secret.
+    pub client: Option<(Pointer, Pointer)>,
 }
 
 /// `[webhooks.in.W]`.
@@ -884,6 +966,25 @@ pub struct InboundWebhook {
     pub scheme: String,
     /// Secrets, newest first.
     pub secrets: Vec<Pointer>,
+    /// What events do.
+    pub on: Vec<InboundEvent>,
+}
+
+/// What one inbound event does, as the system.
+#[derive(Clone, Debug)]
+pub struct InboundEvent {
+    /// The event's name at its sender.
+    pub event: String,
+    /// Collection of the record it is about.
+    pub collection: usize,
+    /// Unique field that finds the record; `None`: its id.
+    pub field: Option<usize>,
+    /// JSON pointer into the event (RFC 6901) to the value to find.
+    pub pointer: String,
+    /// Must hold before.
+    pub when: Vec<Guard>,
+    /// What changes.
+    pub set: Vec<(usize, Set)>,
 }
 
 /// `[webhooks.out]`.
@@ -895,6 +996,8 @@ pub struct OutboundWebhooks {
     pub events: Vec<String>,
     /// How long attempts are kept.
     pub history: Millis,
+    /// Waits between attempts.
+    pub retries: Vec<Millis>,
 }
 
 /// `[secrets.S]`.
@@ -906,6 +1009,8 @@ pub struct MeteredSecret {
     pub from: Pointer,
     /// Longest age.
     pub max_age: Option<Millis>,
+    /// Events that demand a new one.
+    pub on: Vec<String>,
 }
 
 /// `[observability]`.
@@ -913,6 +1018,8 @@ pub struct MeteredSecret {
 pub struct Observability {
     /// Sentry DSN.
     pub sentry: Option<Pointer>,
+    /// OpenTelemetry endpoint.
+    pub otlp: Option<Pointer>,
 }
 
 /// `[page]`.
@@ -924,6 +1031,8 @@ pub struct PageInfo {
     pub reviewed: String,
     /// Who owns the page.
     pub owner: String,
+    /// Longest time between reviews.
+    pub cadence: Option<Millis>,
 }
 
 /// `[disclosure]`.
@@ -931,6 +1040,20 @@ pub struct PageInfo {
 pub struct Disclosure {
     /// Mail address.
     pub contact: String,
+    /// Whether the file names it, as it must outside loopback.
+    pub declared: bool,
+    /// Time to the first answer, as written: "3 business days".
+    pub ack: String,
+    /// Time until disclosure.
+    pub clock: Option<Millis>,
+    /// What a report should hold.
+    pub asks: Vec<String>,
+    /// Whether reports are paid for.
+    pub bounty: bool,
+    /// Page of thanks.
+    pub credit: String,
+    /// Links by name.
+    pub policies: Vec<(String, String)>,
 }
 
 /// `[attest]`.
@@ -938,6 +1061,12 @@ pub struct Disclosure {
 pub struct Attest {
     /// Longest age of a statement.
     pub default: Millis,
+    /// Certificates held.
+    pub certifications: Vec<String>,
+    /// Frameworks followed.
+    pub modelled_on: Vec<String>,
+    /// PCI DSS questionnaire.
+    pub pci: Option<String>,
 }
 
 /// `[verify]`.

@@ -14,5 +14,5 @@ pub use engine::{Engine, Options, Store};
 pub use row::{Column, FromRow, Row};
 pub use statement::{Args, Change, Control, Own, Query, Realm};
 pub use table::{Foreign, OnDelete, Slot, Table, Type};
-pub use tx::{Apply, Batch, Lookup, Receipt, Revoke, Staging, Tx};
+pub use tx::{Apply, Batch, Lookup, Reader, Receipt, Revoke, Staging, Tx};
 pub use value::Value;

@@ -1,0 +1,228 @@
+//! The gate `Principal + Action -> Permit`: the only place where permits are made.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+use kernel::{
+    Action, Actor, Clock, Failure, Grant, Mint, Mode, Outcome, Permit, Permits, Principal, Reason, Status, TenantId,
+    UserId, sabotage,
+};
+use manifest::App;
+use store::Lookup;
+
+use crate::{
+    Right,
+    matrix::{Column, Denied, Matrix, TENANT},
+    refusals::Refusals,
+    rights,
+};
+
+/// Name of the leaf that a refusal leaves.
+pub const REFUSED: &str = "access.refused";
+
+/// Decides. One per server.
+pub struct Access {
+    mint: Mint<Permits>,
+    lookup: Lookup,
+    policy: RwLock<Arc<Policy>>,
+    jobs: Vec<(&'static str, Action)>,
+    development: bool,
+    clock: Arc<dyn Clock>,
+    refusals: Refusals,
+    counts: [AtomicU64; 2],
+}
+
+/// An app and its compiled rights, swapped together.
+pub struct Policy {
+    /// The app.
+    pub app: Arc<App>,
+    /// Its rights.
+    pub matrix: Matrix,
+}
+
+/// How many requests were refused since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Nobody was signed in.
+    pub visitors: u64,
+    /// Somebody was.
+    pub people: u64,
+}
+
+impl Access {
+    /// `lookup` is for leaves of refusals; `development` opens the resource of that name.
+    #[must_use]
+    pub fn new(mint: Mint<Permits>, lookup: Lookup, app: Arc<App>, development: bool, clock: Arc<dyn Clock>) -> Self {
+        let matrix = Matrix::compile(&app);
+        let policy = RwLock::new(Arc::new(Policy { app, matrix }));
+        let counts = [AtomicU64::new(0), AtomicU64::new(0)];
+        Self { mint, lookup, policy, jobs: Vec::new(), development, clock, refusals: Refusals::default(), counts }
+    }
+    /// What each job may do: its own declared action and nothing else.
+    #[must_use]
+    pub fn jobs(mut self, jobs: Vec<(&'static str, Action)>) -> Self {
+        self.jobs = jobs;
+        self
+    }
+    /// Takes an edited app; requests under way keep what was decided.
+    pub fn reload(&self, app: Arc<App>) {
+        let matrix = Matrix::compile(&app);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Policy { app, matrix });
+    }
+    /// The rights in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The permit for a request, or its refusal. `noted`: the route changes something or reads something sensitive, so a
+    /// refusal of a known person leaves a leaf; `event` is the route's own leaf, named in the refusal's.
+    ///
+    /// # Errors
+    /// `SignInNeeded` for visitors, `NotFound` for people who are no members, `Refused` or `ModuleOff` for members; the
+    /// store's, when the leaf of a refusal cannot be written.
+    pub async fn permit<M: Mode>(
+        &self,
+        who: Principal,
+        action: Action,
+        event: &'static str,
+        noted: bool,
+    ) -> Result<Permit<M>, Failure> {
+        match self.weigh(&who, action) {
+            Ok(grant) => Ok(Permit::grant(&self.mint, who, event, grant)),
+            Err(failure) => Err(self.refuse(&who, action, event, noted, failure).await),
+        }
+    }
+
+    /// The decision without a permit: for handlers that must know of a second action, and for consoles.
+    ///
+    /// # Errors
+    /// As [`Access::permit`], without the store's.
+    pub fn weigh(&self, who: &Principal, action: Action) -> Result<Grant, Failure> {
+        match self.judge(who, action) {
+            Err(Failure::Refused(Reason::NotGranted | Reason::Ceiling) | Failure::SignInNeeded)
+                if sabotage::off("access.server_side") =>
+            {
+                Ok(Grant::PLAIN)
+            }
+            judged => judged,
+        }
+    }
+
+    fn judge(&self, who: &Principal, action: Action) -> Result<Grant, Failure> {
+        match who.actor() {
+            Actor::System(job) => self.job(job, action),
+            Actor::Operator(_) => operator(who, action),
+            _ => self.person(who, action),
+        }
+    }
+
+    /// INVARIANT: a job holds its own declared action and nothing else.
+    fn job(&self, job: &str, action: Action) -> Result<Grant, Failure> {
+        let own = self.jobs.iter().any(|(name, declared)| *name == job && *declared == action);
+        if own { Ok(Grant::PLAIN) } else { Err(Failure::Refused(Reason::NotGranted)) }
+    }
+
+    /// INVARIANT: nobody gets through at a tenant that is suspended or deleted, and a suspended member holds only what is
+    /// open to everybody.
+    fn person(&self, who: &Principal, action: Action) -> Result<Grant, Failure> {
+        match who.home().status {
+            Status::Active => {}
+            Status::Suspended => return Err(Failure::Refused(Reason::TenantSuspended)),
+            Status::Deleted => return Err(Failure::NotFound),
+        }
+        let house = who.tenant() == TenantId::HOUSE;
+        let known = who.user().is_some();
+        match action.resource {
+            "public" => Ok(Grant::PLAIN),
+            "house" | "development" => {
+                let open = if action.resource == "house" { house } else { self.development };
+                if open { Ok(Grant::PLAIN) } else { Err(Failure::NotFound) }
+            }
+            _ if who.suspended() => Err(Failure::Refused(Reason::UserSuspended)),
+            "account" if known => Ok(Grant::PLAIN),
+            "account" => Err(Failure::SignInNeeded),
+            _ if house => Err(Failure::NotFound),
+            _ => self.declared(who, action),
+        }
+    }
+
+    /// Collections and tenant resources: outsiders get 404, insiders the reason.
+    fn declared(&self, who: &Principal, action: Action) -> Result<Grant, Failure> {
+        let column = match *who.actor() {
+            Actor::Member { role, .. } => Column::Role(role),
+            _ => Column::Visitor,
+        };
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        policy.matrix.decide(column, action, who.home()).cloned().map_err(|denied| match (who.actor(), denied) {
+            (_, Denied::ModuleOff(module)) => Failure::ModuleOff(module),
+            (Actor::Member { .. }, Denied::Reason(reason)) => Failure::Refused(reason),
+            (Actor::Account { .. }, _) => Failure::NotFound,
+            _ => Failure::SignInNeeded,
+        })
+    }
+
+    async fn refuse(&self, who: &Principal, action: Action, event: &str, noted: bool, failure: Failure) -> Failure {
+        let user = match who.actor() {
+            Actor::Visitor => {
+                self.counts[0].fetch_add(1, Ordering::Relaxed);
+                return failure;
+            }
+            Actor::Member { user, .. } | Actor::Account { user } => *user,
+            Actor::Operator(_) | Actor::System(_) => UserId::default(),
+        };
+        self.counts[1].fetch_add(1, Ordering::Relaxed);
+        if !noted || sabotage::off("audit.coverage") {
+            return failure;
+        }
+        let mut leaf = who.event(REFUSED, format!("{}.{}", action.resource, action.verb), Outcome::Refused);
+        if !event.is_empty() {
+            leaf.fields.push(("event", event.to_owned()));
+        }
+        let leaves = self.refusals.count(who.tenant(), user, leaf, who.at());
+        let single = leaves.single.map(|leaf| (who.tenant(), leaf));
+        for (tenant, leaf) in leaves.summary.into_iter().chain(single) {
+            if let Err(unwritten) = self.lookup.note(tenant, leaf).await {
+                return unwritten;
+            }
+        }
+        failure
+    }
+
+    /// Writes the summaries of minutes that are over; to be called about once a minute, and at shutdown with `all`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn summarise(&self, all: bool) -> Result<(), Failure> {
+        for (tenant, leaf) in self.refusals.due(self.clock.now(), all) {
+            self.lookup.note(tenant, leaf).await?;
+        }
+        Ok(())
+    }
+
+    /// How many were refused since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let [visitors, people] = [&self.counts[0], &self.counts[1]].map(|c| c.load(Ordering::Relaxed));
+        Counts { visitors, people }
+    }
+
+    /// What the principal may do here: for consoles and `GET /api/v1/me/rights`.
+    #[must_use]
+    pub fn rights(&self, who: &Principal) -> Vec<Right> {
+        let policy = self.policy();
+        rights::list(&policy, |action| self.weigh(who, action).ok())
+    }
+}
+
+/// INVARIANT: an operator manages tenants and reads no record; reading needs an elevation, which leaves its own leaf.
+fn operator(who: &Principal, action: Action) -> Result<Grant, Failure> {
+    let house = action.resource == "house" && who.tenant() == TenantId::HOUSE;
+    if house || action.resource == "public" || TENANT.contains(&action.resource) {
+        Ok(Grant::PLAIN)
+    } else {
+        Err(Failure::Refused(Reason::NotGranted))
+    }
+}

@@ -1,0 +1,286 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{StatusCode, header};
+use kernel::{Failure, Read, Time};
+use route::{Asking, Body, Changing, Done, Reply, Route, get, get_audited, may};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{Head, Reader, Tx};
+
+use crate::{
+    leaf::{Leaf, leaf_hash},
+    sql::{self, Stored},
+    verify::{Broken, Checker, Why},
+};
+
+/// Leaves a page shows at most, and when nothing is said.
+const PAGE: (usize, usize) = (200, 50);
+/// Leaves one request looks at: a rare filter on a long log is answered in several pages.
+const SCAN: usize = 20_000;
+/// Leaves read from the store at once.
+const SLICE: usize = 500;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let route = |path: &str, tier, serve| Route { path: path.into(), action: may("audit", "read"), tier, serve };
+    vec![
+        route("/api/v1/audit", "api", get(list)),
+        route("/api/v1/audit/export", "exports", get_audited("audit.exported", export)),
+        route("/api/v1/audit/check", "exports", get(check)),
+    ]
+}
+
+/// Which leaves are asked for.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Go on behind this place: the `next` of the page before.
+    after: Option<String>,
+    /// At most so many, 1 to 200; 50 when nothing is said.
+    limit: Option<String>,
+    /// `oldest` (first) or `newest`.
+    order: Option<String>,
+    /// Only this action.
+    action: Option<String>,
+    /// Only this actor.
+    actor: Option<String>,
+    /// Only this target.
+    target: Option<String>,
+    /// Not earlier than this time.
+    from: Option<String>,
+    /// Earlier than this time.
+    to: Option<String>,
+}
+
+/// One leaf of the log.
+#[derive(Serialize, JsonSchema)]
+struct Item {
+    /// The leaf as it is stored, byte for byte.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    leaf: Box<RawValue>,
+    /// Its RFC 6962 hash: the `prev` of the next.
+    hash: String,
+    /// What it commits to, as far as it was not erased.
+    values: BTreeMap<String, Opening>,
+}
+
+/// What opens a commitment.
+#[derive(Serialize, JsonSchema)]
+struct Opening {
+    /// The value.
+    value: String,
+    /// The salt, hex.
+    salt: String,
+}
+
+/// A page of the log.
+#[derive(Serialize, JsonSchema)]
+struct Page {
+    /// The leaves.
+    items: Vec<Item>,
+    /// Give it as `after` to go on; none at the end. A page can be short, even empty, and still go on.
+    next: Option<i64>,
+}
+
+impl Asked {
+    fn matches(&self, leaf: &Leaf<'_>) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        is(&self.action, &leaf.action) && is(&self.actor, &leaf.actor) && is(&self.target, &leaf.target)
+    }
+    const fn filters(&self) -> bool {
+        self.action.is_some() || self.actor.is_some() || self.target.is_some()
+    }
+    fn limit(&self) -> Result<usize, Failure> {
+        let Some(text) = &self.limit else { return Ok(PAGE.1) };
+        let limit = text.parse().ok().filter(|n| (1..=PAGE.0).contains(n));
+        limit.ok_or_else(|| Failure::field("limit", "range", "a number from 1 to 200"))
+    }
+    fn newest(&self) -> Result<bool, Failure> {
+        match self.order.as_deref() {
+            None | Some("oldest") => Ok(false),
+            Some("newest") => Ok(true),
+            Some(_) => Err(Failure::field("order", "choice", "oldest or newest")),
+        }
+    }
+    fn after(&self) -> Result<Option<i64>, Failure> {
+        let place = |text: &String| text.parse().ok().filter(|n: &i64| (0..i64::MAX).contains(n));
+        match self.after.as_ref().map(place) {
+            None => Ok(None),
+            Some(Some(seq)) => Ok(Some(seq)),
+            Some(None) => Err(Failure::field("after", "type", "the `next` of another page")),
+        }
+    }
+    /// The places that `from`, `to` and `after` leave: first, and one past the last.
+    async fn window(&self, tx: &Tx<Read>, newest: bool) -> Result<(i64, i64), Failure> {
+        let (mut low, mut high) = (0, i64::MAX);
+        let after = self.after()?;
+        if let Some(from) = moment("from", self.from.as_deref())? {
+            low = tx.maybe(&sql::SINCE, (from.0,)).await?.map_or(i64::MAX, |(seq,)| seq);
+        }
+        if let Some(to) = moment("to", self.to.as_deref())? {
+            high = tx.maybe(&sql::SINCE, (to.0,)).await?.map_or(i64::MAX, |(seq,)| seq);
+        }
+        match after {
+            Some(seq) if newest => high = high.min(seq),
+            Some(seq) => low = low.max(seq + 1),
+            None => {}
+        }
+        Ok((low, high))
+    }
+}
+
+fn moment(field: &str, text: Option<&str>) -> Result<Option<Time>, Failure> {
+    let wrong = || Failure::field(field, "type", "a time as in RFC 3339");
+    text.map(|text| Time::parse(text).ok_or_else(wrong)).transpose()
+}
+
+fn damaged() -> Failure {
+    Failure::internal("audit: a stored leaf is not a leaf; see the check")
+}
+
+async fn list(call: Asking<Asked>) -> Result<Page, Failure> {
+    let Asking { tx, input } = call;
+    let (limit, newest) = (input.limit()?, input.newest()?);
+    let (mut low, mut high) = input.window(&tx, newest).await?;
+    let (query, slice) =
+        (if newest { &sql::BACKWARD } else { &sql::FORWARD }, if input.filters() { SLICE } else { limit });
+    let (mut found, mut seen, mut end) = (Vec::new(), 0, low >= high);
+    while !end && found.len() < limit && seen < SCAN {
+        let stored = tx.all(query, (low, high, whole(slice))).await?;
+        end = stored.len() < slice;
+        for (seq, body, _) in stored {
+            if found.len() == limit {
+                end = false;
+                break;
+            }
+            seen += 1;
+            if newest { high = seq } else { low = seq + 1 }
+            if !input.filters() || input.matches(&serde_json::from_slice(&body).map_err(|_| damaged())?) {
+                found.push((seq, body));
+            }
+        }
+        end |= low >= high;
+    }
+    let next = (!end).then_some(if newest { high } else { low - 1 });
+    Ok(Page { items: items(&tx, found).await?, next })
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Leaves with what they commit to.
+async fn items(tx: &Tx<Read>, found: Vec<(i64, Vec<u8>)>) -> Result<Vec<Item>, Failure> {
+    let places = found.iter().map(|(seq, _)| *seq);
+    let (Some(first), Some(last)) = (places.clone().min(), places.max()) else { return Ok(Vec::new()) };
+    let mut values: BTreeMap<i64, BTreeMap<String, Opening>> =
+        found.iter().map(|(seq, _)| (*seq, BTreeMap::new())).collect();
+    for (seq, field, salt, value) in tx.all(&sql::VALUES, (first, last)).await? {
+        if let Some(of) = values.get_mut(&seq) {
+            of.insert(field, Opening { value, salt: hex::encode(salt) });
+        }
+    }
+    let item = |(seq, body): (i64, Vec<u8>)| {
+        let hash = hex::encode(leaf_hash(&body));
+        let text = String::from_utf8(body).map_err(|_| damaged())?;
+        let leaf = RawValue::from_string(text).map_err(|_| damaged())?;
+        Ok(Item { leaf, hash, values: values.remove(&seq).unwrap_or_default() })
+    };
+    found.into_iter().map(item).collect()
+}
+
+/// The whole log, a leaf a line, with the leaf of this export as its last.
+async fn export(call: Changing<()>) -> Result<Done<Reply>, Failure> {
+    let reader = call.tx.reader();
+    let receipt = call.tx.batch::<store::Own>("audit").commit().await?;
+    let (size, ..) = end(reader.all(&sql::HEAD, ()).await?);
+    let lines = stream::try_unfold((reader, 0), move |(reader, low)| slice(reader, low, size));
+    let reply = Reply::new(StatusCode::OK, Body::Stream(Box::pin(lines)))
+        .with(header::CONTENT_TYPE, "application/jsonl")
+        .with(header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\"");
+    Ok(Done::ok(receipt, reply))
+}
+
+async fn slice(reader: Reader, low: i64, size: i64) -> Result<Option<(Bytes, (Reader, i64))>, Failure> {
+    let stored = reader.all(&sql::FORWARD, (low, size, whole(SLICE))).await?;
+    let Some((last, ..)) = stored.last() else { return Ok(None) };
+    let next = last + 1;
+    let mut lines = Vec::new();
+    for (_, body, _) in &stored {
+        lines.extend_from_slice(body);
+        lines.push(b'\n');
+    }
+    Ok(Some((lines.into(), (reader, next))))
+}
+
+/// What a check of the whole log found.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+struct Checked {
+    /// Whether every link holds.
+    intact: bool,
+    /// Leaves in the log.
+    size: u64,
+    /// Hash of the last leaf that holds, hex.
+    head: String,
+    /// Place of the first link that does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken_at: Option<u64>,
+    /// What does not hold there: `not_a_leaf`, `place`, `prev`, `changed`, `time`, `short`, `long`, `end`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
+}
+
+async fn check(call: Asking<()>) -> Result<Checked, Failure> {
+    let tx = call.tx;
+    // The last leaf is asked for before the recorded end: a writer at work only moves the end further.
+    let last = tx.maybe(&sql::BACKWARD, (0, i64::MAX, 1)).await?;
+    let (size, hash, at) = end(tx.all(&sql::HEAD, ()).await?);
+    let recorded = Head { size: size.unsigned_abs(), hash, at };
+    let mut checker = Checker::default();
+    let verdict = loop {
+        let low = i64::try_from(checker.head().size).unwrap_or(i64::MAX);
+        let stored = tx.all(&sql::FORWARD, (low, size, whole(SLICE))).await?;
+        if stored.is_empty() {
+            break checker.clone().finish(&recorded).map(drop);
+        }
+        if let Err(broken) = walk(&mut checker, stored) {
+            break Err(broken);
+        }
+        tokio::task::yield_now().await;
+    };
+    let past = last.is_some_and(|(seq, ..)| seq >= size);
+    let verdict = verdict.and(if past { Err(Broken { seq: recorded.size, why: Why::Long }) } else { Ok(()) });
+    Ok(Checked {
+        intact: verdict.is_ok(),
+        size: recorded.size,
+        head: hex::encode(checker.head().hash),
+        broken_at: verdict.err().map(|broken| broken.seq),
+        why: verdict.err().map(|broken| broken.why.word()),
+    })
+}
+
+fn walk(checker: &mut Checker, stored: Vec<Stored>) -> Result<(), Broken> {
+    for (place, body, hash) in stored {
+        let seq = checker.head().size;
+        if place.unsigned_abs() != seq {
+            return Err(Broken { seq, why: Why::Place { found: place.unsigned_abs() } });
+        }
+        if hash != leaf_hash(&body) {
+            return Err(Broken { seq, why: Why::Changed });
+        }
+        checker.push(&body)?;
+    }
+    Ok(())
+}
+
+/// The recorded end; the beginning when nothing was written yet.
+fn end(rows: Vec<(i64, Vec<u8>, i64)>) -> (i64, [u8; 32], Time) {
+    rows.into_iter().next().map_or((0, [0; 32], Time(0)), |(size, hash, at)| {
+        (size, hash.try_into().unwrap_or([0xff; 32]), Time(at))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The command line as a client of a running server's admin socket.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    path::Path,
+    process::ExitCode,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::screen;
+
+fn connect(data: &Path) -> Result<UnixStream, ExitCode> {
+    let socket = data.join("admin.sock");
+    UnixStream::connect(&socket).map_err(|_| {
+        screen::say(&format!("  error  no server is running on {} (start it with `vouchsafe serve`)", data.display()));
+        ExitCode::from(2)
+    })
+}
+
+fn failed(what: impl std::fmt::Display) -> ExitCode {
+    screen::say(&format!("  error  {what}"));
+    ExitCode::FAILURE
+}
+
+fn send(stream: &mut UnixStream, order: &Value) -> Result<(), ExitCode> {
+    writeln!(stream, "{order}").map_err(failed)
+}
+
+/// One line of answer: `ok`, or the server's words as an error.
+fn answer(from: &mut impl std::io::BufRead) -> Result<Value, ExitCode> {
+    let mut line = String::new();
+    from.read_line(&mut line).map_err(failed)?;
+    let mut answer: Value = serde_json::from_str(&line).map_err(|_| failed("the server ended the conversation"))?;
+    match answer.get_mut("ok") {
+        Some(ok) => Ok(ok.take()),
+        None => Err(failed(answer.get("error").and_then(Value::as_str).unwrap_or("refused"))),
+    }
+}
+
+/// Sends one order and prints what comes back.
+pub fn act(data: &Path, order: Value) -> Result<ExitCode, ExitCode> {
+    let mut stream = connect(data)?;
+    send(&mut stream, &order)?;
+    let ok = answer(&mut BufReader::new(stream))?;
+    match &ok {
+        Value::Array(items) => items.iter().for_each(|item| screen::print(&line_of(item))),
+        other => screen::print(&line_of(other)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line_of(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+            members.iter().map(|(name, v)| format!("{name} {}", text(v))).collect::<Vec<_>>().join("   ")
+        }
+        Value::Null => "done".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn format_of(file: &Path) -> Result<&'static str, ExitCode> {
+    match file.extension().and_then(|e| e.to_str()) {
+        Some("csv") => Ok("csv"),
+        Some("json" | "jsonl" | "ndjson") => Ok("json"),
+        _ => Err(screen::refuse("the file's name must end in .csv, .json or .jsonl")),
+    }
+}
+
+fn bar(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("  {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// Streams a file into `POST .../records/import`.
+pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path: &Path) -> Result<ExitCode, ExitCode> {
+    let format = format_of(path)?;
+    let mut file = File::open(path).map_err(|e| screen::refuse(&format!("{}: {e}", path.display())))?;
+    let size = file.metadata().map_or(0, |m| m.len());
+    let mut stream = connect(data)?;
+    let route = format!("/api/v1/collections/{collection}/records/import?format={format}");
+    let kind = if format == "csv" { "text/csv" } else { "application/x-ndjson" };
+    send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "POST", "path": route, "type": kind}))?;
+    let bar = bar(size, "importing");
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        let Some(piece) = buffer.get(..read).filter(|p| !p.is_empty()) else { break };
+        if stream.write_all(piece).is_err() {
+            break; // the server has answered already: the reason comes next
+        }
+        bar.inc(read as u64);
+    }
+    let _closed = stream.shutdown(Shutdown::Write);
+    bar.set_message("publishing");
+    let mut reader = BufReader::new(stream);
+    let head = answer(&mut reader)?;
+    bar.finish_and_clear();
+    let mut body = String::new();
+    reader.read_to_string(&mut body).map_err(failed)?;
+    screen::print(&body);
+    Ok(if head.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Streams `GET .../records/export` into a file.
+pub fn export(data: &Path, operator: &str, tenant: &str, collection: &str, path: &Path) -> Result<ExitCode, ExitCode> {
+    let format = format_of(path)?;
+    let mut stream = connect(data)?;
+    let route = format!("/api/v1/collections/{collection}/records/export?format={format}");
+    send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "GET", "path": route}))?;
+    let _closed = stream.shutdown(Shutdown::Write);
+    let mut reader = BufReader::new(stream);
+    let head = answer(&mut reader)?;
+    if head.get("status").and_then(Value::as_u64).is_none_or(|s| s >= 300) {
+        let mut words = String::new();
+        let _read = reader.read_to_string(&mut words);
+        return Err(failed(words));
+    }
+    let partial = path.with_extension("partial");
+    let mut file = File::create(&partial).map_err(|e| failed(format!("{}: {e}", partial.display())))?;
+    let bar = bar(0, "exporting");
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = reader.read(&mut buffer).map_err(failed)?;
+        let Some(piece) = buffer.get(..read).filter(|p| !p.is_empty()) else { break };
+        file.write_all(piece).map_err(failed)?;
+        bar.inc(read as u64);
+    }
+    file.sync_all().and_then(|()| std::fs::rename(&partial, path)).map_err(failed)?;
+    bar.finish_and_clear();
+    screen::print(&format!("wrote {}", path.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,344 @@
+//! The commands, their words and what each does.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{app, client, screen};
+
+/// A multi-tenant SaaS backend whose security page is executable.
+#[derive(Parser)]
+#[command(name = "vouchsafe", version = version(), max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const fn version() -> &'static str {
+    if kernel::sabotage::BUILT_IN { concat!(env!("CARGO_PKG_VERSION"), "+sabotage") } else { env!("CARGO_PKG_VERSION") }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an app's backend.
+    Serve(Serve),
+    /// Check app.toml and security.md without starting anything.
+    Check {
+        /// The app's folder.
+        app: PathBuf,
+        /// Print every setting in force, defaults included.
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Test every promise of an app's page against a running instance of its own.
+    Verify {
+        /// The app's folder.
+        app: PathBuf,
+        /// Only this promise or check.
+        #[arg(long)]
+        only: Option<String>,
+        /// How to print the verdicts.
+        #[arg(long, value_enum, default_value = "table")]
+        format: Report,
+        /// PostgreSQL for the instance (application role); the embedded engine otherwise.
+        #[arg(long)]
+        database: Option<String>,
+        /// Fail on unproven and unsigned promises too.
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Write a new app of under 40 lines.
+    New {
+        /// Its name, and the folder's.
+        name: String,
+    },
+    /// List the checks that a page's marks can name.
+    Checks,
+    /// Print the page with its figures filled in.
+    Page {
+        /// The app's folder.
+        app: PathBuf,
+        /// Output format.
+        #[arg(long, value_enum, default_value = "md")]
+        format: PageFormat,
+    },
+    /// Print the OpenAPI 3.1 document of an app.
+    Openapi {
+        /// The app's folder.
+        app: PathBuf,
+    },
+    /// Print the access matrix of an app: every right of every role.
+    Matrix {
+        /// The app's folder.
+        app: PathBuf,
+    },
+    /// Print the JSON Schema of app.toml.
+    Schema,
+    /// Bring records into a collection of a running server: all rows or none.
+    Import(Transfer),
+    /// Take a collection's records out of a running server.
+    Export(Transfer),
+    /// Look after the tenants of a running server.
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Look after the people of a running server.
+    #[command(subcommand)]
+    User(User),
+    /// Audit logs.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// The app's folder.
+    app: PathBuf,
+    /// Data folder [default: ./data/<app>].
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Address to listen on. Loopback without --tls is a development server.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// PostgreSQL as the application's role; VOUCHSAFE_DATABASE_OWNER creates and migrates.
+    #[arg(long)]
+    database: Option<String>,
+    /// Certificate chain and key, PEM.
+    #[arg(long, value_name = "CERT,KEY")]
+    tls: Option<String>,
+    /// Answer plain HTTP here with redirects to HTTPS (needs --tls).
+    #[arg(long, requires = "tls")]
+    http: Option<SocketAddr>,
+    /// Serve /metrics here.
+    #[arg(long)]
+    metrics: Option<SocketAddr>,
+    /// Write the addresses to this file once the server answers.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    /// Write the JSON log here instead of standard error.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Make no demo tenants.
+    #[arg(long)]
+    no_demo: bool,
+    /// Let standard input steer the clock: only for the instance that verify starts.
+    #[arg(long, hide = true, value_parser = ["stdin"])]
+    steer: Option<String>,
+}
+
+#[derive(clap::Args)]
+struct Transfer {
+    /// The app's folder.
+    app: PathBuf,
+    /// The collection.
+    collection: String,
+    /// The file; its ending says CSV or JSON.
+    file: PathBuf,
+    /// The tenant's slug or id.
+    #[arg(long)]
+    tenant: String,
+    /// Who does it: goes into the audit log.
+    #[arg(long = "as", value_name = "OPERATOR")]
+    operator: String,
+    /// Data folder [default: ./data/<app>].
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+/// Where the server is and who acts.
+#[derive(clap::Args)]
+struct Acting {
+    /// The app's folder.
+    app: PathBuf,
+    /// Who does it: goes into the audit log.
+    #[arg(long = "as", value_name = "OPERATOR")]
+    operator: String,
+    /// Data folder [default: ./data/<app>].
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Tenant {
+    /// Make a tenant with its first owner.
+    Create {
+        #[command(flatten)]
+        acting: Acting,
+        /// Its slug.
+        slug: String,
+        /// The owner's mail address.
+        #[arg(long)]
+        owner: String,
+        /// Its name [default: the slug].
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List them.
+    List {
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Block one: everything answers TenantSuspendedError from the next request on.
+    Suspend {
+        #[command(flatten)]
+        acting: Acting,
+        /// Slug or id.
+        tenant: String,
+    },
+    /// Open a suspended one again.
+    Resume {
+        #[command(flatten)]
+        acting: Acting,
+        /// Slug or id.
+        tenant: String,
+    },
+    /// Request a tenant's deletion.
+    Delete {
+        #[command(flatten)]
+        acting: Acting,
+        /// Slug or id.
+        tenant: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Deactivate a person: every session ends at once.
+    Deactivate {
+        #[command(flatten)]
+        acting: Acting,
+        /// Their mail address.
+        email: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Check an exported log, without any server.
+    Verify {
+        /// JSON lines, as exported.
+        file: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Report {
+    Table,
+    Json,
+    Junit,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PageFormat {
+    Md,
+    Html,
+}
+
+/// The environment, read once for the whole program.
+fn environment() -> HashMap<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    std::env::vars().collect()
+}
+
+fn data_of(app: &Path, data: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
+    match data {
+        Some(data) => Ok(data),
+        None => Ok(PathBuf::from("data").join(app::read(app)?.app.id)),
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        match self.dispatch() {
+            Ok(code) | Err(code) => code,
+        }
+    }
+
+    fn dispatch(self) -> Result<ExitCode, ExitCode> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Check { app, explain } => app::check(&app, explain),
+            Command::Verify { app, only, format, database, strict } => {
+                let format = match format {
+                    Report::Table => "table",
+                    Report::Json => "json",
+                    Report::Junit => "junit",
+                };
+                app::verify(&app, only, format, database, strict, environment())
+            }
+            Command::New { name } => app::new(&name),
+            Command::Checks => app::checks(),
+            Command::Page { app, format } => app::page(&app, matches!(format, PageFormat::Html)),
+            Command::Openapi { app } => app::openapi(&app),
+            Command::Matrix { app } => app::matrix(&app),
+            Command::Schema => app::schema(),
+            Command::Import(t) => {
+                let data = data_of(&t.app, t.data)?;
+                client::import(&data, &t.operator, &t.tenant, &t.collection, &t.file)
+            }
+            Command::Export(t) => {
+                let data = data_of(&t.app, t.data)?;
+                client::export(&data, &t.operator, &t.tenant, &t.collection, &t.file)
+            }
+            Command::Tenant(tenant) => tenant.run(),
+            Command::User(User::Deactivate { acting, email }) => {
+                let data = data_of(&acting.app, acting.data)?;
+                client::act(&data, serde_json::json!({"do": "user.deactivate", "as": acting.operator, "email": email}))
+            }
+            Command::Audit(Audit::Verify { file }) => app::audit_verify(&file),
+        }
+    }
+}
+
+impl Tenant {
+    fn run(self) -> Result<ExitCode, ExitCode> {
+        let (acting, order) = match self {
+            Self::Create { acting, slug, owner, name } => {
+                let name = name.unwrap_or_else(|| slug.clone());
+                let people = serde_json::json!([{"email": owner, "name": owner, "role": null, "password": null}]);
+                (acting, serde_json::json!({"do": "tenant.create", "slug": slug, "name": name, "people": people}))
+            }
+            Self::List { acting } => (acting, serde_json::json!({"do": "tenant.list"})),
+            Self::Suspend { acting, tenant } => (acting, serde_json::json!({"do": "tenant.suspend", "tenant": tenant})),
+            Self::Resume { acting, tenant } => (acting, serde_json::json!({"do": "tenant.resume", "tenant": tenant})),
+            Self::Delete { acting, tenant } => (acting, serde_json::json!({"do": "tenant.delete", "tenant": tenant})),
+        };
+        let data = data_of(&acting.app, acting.data)?;
+        let mut order = order;
+        if let Some(members) = order.as_object_mut() {
+            members.insert("as".to_owned(), acting.operator.into());
+        }
+        client::act(&data, order)
+    }
+}
+
+impl Serve {
+    fn run(self) -> Result<ExitCode, ExitCode> {
+        let read = app::read(&self.app)?;
+        let tls = match self.tls.as_deref().map(|pair| pair.split_once(',')) {
+            None => None,
+            Some(Some((cert, key))) => Some((PathBuf::from(cert), PathBuf::from(key))),
+            Some(None) => return Err(screen::refuse("--tls: CERT,KEY are expected, two files with a comma between")),
+        };
+        let settings = vouchsafe::Settings {
+            data: self.data.unwrap_or_else(|| PathBuf::from("data").join(read.app.id)),
+            folder: self.app,
+            listen: self.listen,
+            tls,
+            http: self.http,
+            metrics: self.metrics,
+            database: self.database,
+            ready_file: self.ready_file,
+            log: self.log,
+            demo: !self.no_demo,
+            steer: self.steer.is_some(),
+            environment: environment(),
+        };
+        app::serve(settings, read)
+    }
+}

@@ -1,0 +1,151 @@
+//! What a server is told at start, and the secrets its manifest points to. Read once; nothing else reads the environment.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use kernel::{Rng, Secret};
+use manifest::{App, Pointer};
+
+/// Everything the command line and the environment say.
+pub struct Settings {
+    /// The app's folder.
+    pub folder: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where to answer plain HTTP with redirects, beside TLS.
+    pub http: Option<SocketAddr>,
+    /// Where to serve `/metrics`.
+    pub metrics: Option<SocketAddr>,
+    /// PostgreSQL, as the application's role.
+    pub database: Option<String>,
+    /// File that gets the addresses once the server answers.
+    pub ready_file: Option<PathBuf>,
+    /// File for the JSON log lines; absent: standard error.
+    pub log: Option<PathBuf>,
+    /// Whether demo tenants are made (development only).
+    pub demo: bool,
+    /// Whether standard input steers the clock: only for the instance that `verify` starts.
+    pub steer: bool,
+    /// The environment, read once.
+    pub environment: HashMap<String, String>,
+}
+
+impl Settings {
+    /// A development server: loopback, without TLS.
+    #[must_use]
+    pub fn development(&self) -> bool {
+        self.listen.ip().is_loopback() && self.tls.is_none()
+    }
+}
+
+/// Values that stay the same over restarts of a development server, because nobody provided them.
+pub(crate) struct Kept {
+    path: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Kept {
+    /// Reads `secrets.json` of the data folder, if it is there.
+    pub(crate) fn open(data: &Path) -> Result<Self, String> {
+        let path = data.join("secrets.json");
+        let values = match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|_| format!("{}: not JSON", path.display()))?,
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Self { path, values })
+    }
+    /// The value called `name`, made now if it is new.
+    pub(crate) fn value(&mut self, name: &str, make: impl FnOnce() -> String) -> Result<String, String> {
+        if let Some(value) = self.values.get(name) {
+            return Ok(value.clone());
+        }
+        let value = make();
+        self.values.insert(name.to_owned(), value.clone());
+        let text = serde_json::to_string_pretty(&self.values).map_err(|e| e.to_string())?;
+        let fresh = self.path.with_extension("new");
+        let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).and_then(
+            |mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            },
+        );
+        written.and_then(|()| fs::rename(&fresh, &self.path)).map_err(|e| format!("{}: {e}", self.path.display()))?;
+        Ok(value)
+    }
+}
+
+/// Resolves a pointer. `None` when what it names is not there.
+pub(crate) fn resolve(settings: &Settings, pointer: &Pointer) -> Option<Secret> {
+    match pointer {
+        Pointer::Env(name) => settings.environment.get(name).filter(|v| !v.is_empty()).map(|v| Secret::new(v.as_bytes())),
+        Pointer::File(path) => fs::read(path).ok().map(|bytes| Secret::new(bytes.trim_ascii())),
+        Pointer::Kms(_) => None,
+    }
+}
+
+/// The root key of each region: 32 bytes, written as 64 hex digits.
+pub(crate) fn roots(
+    settings: &Settings,
+    app: &App,
+    kept: &mut Kept,
+    rng: &dyn Rng,
+) -> Result<Vec<(&'static str, Secret)>, String> {
+    let mut roots = Vec::new();
+    for region in &app.regions {
+        let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
+        let given = resolve(settings, &region.root_key)
+            .or_else(|| settings.environment.get(&name).map(|v| Secret::new(v.as_bytes())));
+        let text = match given {
+            Some(given) => given,
+            None if settings.development() => {
+                Secret::new(kept.value(&name, || hex::encode(rng.array::<32>()))?.into_bytes())
+            }
+            None => {
+                return Err(format!(
+                    "regions.{}.root_key: {} is not there (64 hex digits; {name} is looked at too)",
+                    region.id,
+                    named(&region.root_key)
+                ));
+            }
+        };
+        let key = text.expose_str().and_then(|t| hex::decode(t).ok()).filter(|k| k.len() == 32);
+        let key = key.ok_or_else(|| format!("regions.{}.root_key: 64 hex digits are expected", region.id))?;
+        roots.push((region.id, Secret::new(key)));
+    }
+    Ok(roots)
+}
+
+/// A pointer as it stands in the manifest.
+pub(crate) fn named(pointer: &Pointer) -> String {
+    match pointer {
+        Pointer::Env(name) => format!("env:{name}"),
+        Pointer::File(path) => format!("file:{path}"),
+        Pointer::Kms(key) => format!("kms:{key}"),
+    }
+}
+
+/// Features that are off because what they point to is not there, for the ready screen.
+pub(crate) fn off(settings: &Settings, app: &App) -> Vec<String> {
+    let mut off = Vec::new();
+    for hook in &app.webhooks_in {
+        if hook.secrets.iter().all(|s| resolve(settings, s).is_none()) {
+            off.push(format!("webhooks.in.{}", hook.id));
+        }
+    }
+    if let Some(dsn) = &app.observability.sentry
+        && resolve(settings, dsn).is_none()
+    {
+        off.push("observability.sentry".to_owned());
+    }
+    off
+}

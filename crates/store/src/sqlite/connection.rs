@@ -1,0 +1,54 @@
+//! How a connection is set up. Never open, read or copy a live `.db`, `-wal` or `-shm` by file API in this process:
+//! closing any descriptor of a file drops the locks that SQLite holds on it.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The file's one writer.
+    Writer,
+    /// One of its readers: `query_only`.
+    Reader,
+}
+
+/// Opens a file that exists. `cache`: page cache in KiB; `statements`: prepared ones kept.
+pub(crate) fn open(path: &Path, role: Role, cache: u32, statements: usize) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    // The last close would otherwise delete a write-ahead log that an archiver has not shipped.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, role == Role::Reader)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_prepared_statement_cache_capacity(statements);
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;
+         PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{cache};"
+    ))?;
+    match role {
+        Role::Reader => connection.execute_batch("PRAGMA query_only=ON")?,
+        Role::Writer => connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA secure_delete=FAST")?,
+    }
+    Ok(connection)
+}
+
+/// Makes an empty file that only this account can open, and its entry in the folder durable.
+pub(crate) fn create(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        other => drop(other?),
+    }
+    for folder in path.ancestors().skip(1).take(2) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! SQLite: a file per tenant, so the wall between tenants is physical; the scope of a statement is its connection.
+
+mod apply;
+mod connection;
+mod fault;
+mod file;
+mod files;
+mod group;
+mod schema;
+mod writer;
+
+pub(crate) use files::Files;
