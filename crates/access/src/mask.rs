@@ -319,7 +319,9 @@ mod tests {
         let rows = [None, Some(GrantRows::All), Some(set("a"))];
         let masks = universe(["read", "pay"], &rows);
         let scopes = [None, Some(Scope(&["read"])), Some(Scope(&["read", "actions"])), Some(Scope(&["all"]))];
-        for (floor, custom, ceiling) in masks.iter().flat_map(|f| masks.iter().flat_map(move |c| masks.iter().map(move |l| (f, c, l)))) {
+        for at in 0..masks.len().pow(3) {
+            let n = masks.len();
+            let (floor, custom, ceiling) = (&masks[at % n], &masks[at / n % n], &masks[at / n / n]);
             let (low, more, high) = (meaning(floor), meaning(custom), meaning(ceiling));
             for scope in scopes {
                 let custom = std::slice::from_ref(custom);

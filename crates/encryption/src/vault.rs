@@ -302,3 +302,6 @@ async fn blocking<T: Send + 'static>(
     let ended = tokio::task::spawn_blocking(work).await;
     ended.unwrap_or_else(|_| Err(Failure::internal("encryption: work on the key folder stopped")))
 }
+
+#[cfg(test)]
+mod tests;

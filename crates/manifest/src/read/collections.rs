@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Tables the server keeps for itself.
-const TAKEN: [&str; 16] = [
+const TAKEN: [&str; 15] = [
     "all", "api_keys", "audit", "custom_roles", "deliveries", "invitations", "leaves", "members", "memberships", "outbox",
-    "sessions", "subscriptions", "tenant", "tenants", "users", "where",
+    "sessions", "tenant", "tenants", "users", "where",
 ];
 
 /// Every collection of `[collections]`.

@@ -32,9 +32,10 @@ pub(crate) fn mail(root: &Node) -> Mail {
 pub(crate) fn connectors(cx: &Cx<'_>, section: &Node) -> Vec<Connector> {
     let connector = |node: &Node| {
         let domains = node.get("domains");
-        for item in domains.items().iter().filter(|n| !n.text().is_some_and(|d| product::is_host(d) && d.contains('.'))) {
+        for item in domains.items().iter().filter(|n| !n.text().is_some_and(is_domain)) {
             let message = format!("`{}` is no domain.", item.words());
-            cx.source.fault(&item.span, &item.path, message, "Write it out, without https:// and without wildcards.");
+            let help = "Write it without https:// and without a path; `*.` in front allows its subdomains.";
+            cx.source.fault(&item.span, &item.path, message, help);
         }
         if domains.exists() && domains.items().is_empty() {
             cx.source.fault(&domains.span, &domains.path, "a connector calls at least one domain.", "");
@@ -48,6 +49,12 @@ pub(crate) fn connectors(cx: &Cx<'_>, section: &Node) -> Vec<Connector> {
         }
     };
     section.entries().iter().map(connector).collect()
+}
+
+/// `graph.example.com`, or `*.example.com` for the names below it; never a whole top-level domain.
+fn is_domain(text: &str) -> bool {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    product::is_host(name) && name.contains('.')
 }
 
 pub(crate) fn webhooks_in(cx: &Cx<'_>, all: &[Collection], section: &Node) -> Vec<InboundWebhook> {

@@ -1,0 +1,54 @@
+//! A throw-away certificate authority: the only one the prober's clients trust.
+
+use std::{io, path::Path, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs, version};
+use rustls_pki_types::CertificateDer;
+
+/// The authority's certificate.
+pub struct Authority {
+    root: CertificateDer<'static>,
+}
+
+impl Authority {
+    /// Makes an authority and a server certificate for `names`, written as PEM to the two files.
+    ///
+    /// # Errors
+    /// When a key cannot be made or a file not written.
+    pub fn issue(names: Vec<String>, cert: &Path, key: &Path) -> io::Result<Self> {
+        let fail = |e: rcgen::Error| io::Error::other(e.to_string());
+        let mut params = CertificateParams::new(Vec::new()).map_err(fail)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root_key = KeyPair::generate().map_err(fail)?;
+        let root = params.self_signed(&root_key).map_err(fail)?;
+        let issuer = Issuer::new(params, root_key);
+        let leaf_key = KeyPair::generate().map_err(fail)?;
+        let leaf = CertificateParams::new(names).map_err(fail)?.signed_by(&leaf_key, &issuer).map_err(fail)?;
+        std::fs::write(cert, format!("{}{}", leaf.pem(), root.pem()))?;
+        std::fs::write(key, leaf_key.serialize_pem())?;
+        Ok(Self { root: root.der().clone() })
+    }
+    /// A client that trusts this authority alone and offers these versions and application protocols.
+    ///
+    /// # Errors
+    /// When the certificate is not one; it was made here.
+    pub fn client(&self, versions: &[&'static SupportedProtocolVersion], alpn: &[&str]) -> io::Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).map_err(io::Error::other)?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(versions)
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+    /// The usual client: both versions, HTTP/1.1.
+    ///
+    /// # Errors
+    /// As [`Self::client`].
+    pub fn usual(&self) -> io::Result<Arc<ClientConfig>> {
+        self.client(&[&version::TLS13, &version::TLS12], &["http/1.1"])
+    }
+}

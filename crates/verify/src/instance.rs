@@ -1,0 +1,249 @@
+//! A server of the prober's own: fresh data, TLS under a throw-away authority, mail into a sink, a clock on its standard
+//! input. Everything is gone when the value is dropped.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use manifest::{App, Pointer};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    process::{Child, ChildStdin, Command},
+    sync::Mutex,
+};
+
+use crate::{authority::Authority, evidence::Miss, jwt::Issuer, random, sink::Sink, wire::Net};
+
+/// How long a start may take.
+const READY: Duration = Duration::from_secs(30);
+
+/// What an instance is started from.
+#[derive(Clone)]
+pub struct Setup {
+    /// The program under test.
+    pub binary: PathBuf,
+    /// The app's folder.
+    pub folder: PathBuf,
+    /// The app.
+    pub app: Arc<App>,
+    /// PostgreSQL, if not the embedded engine.
+    pub database: Option<String>,
+}
+
+/// A running server.
+pub struct Instance {
+    setup: Setup,
+    home: Arc<TempDir>,
+    data: PathBuf,
+    child: Mutex<Child>,
+    steer: Mutex<Option<ChildStdin>>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// How to reach it.
+    pub net: Net,
+    /// Its plain listener.
+    pub plain: Option<SocketAddr>,
+    /// The authority its certificate is from.
+    pub authority: Arc<Authority>,
+    /// Its mail.
+    pub mail: Sink,
+    /// The outside identity provider it believes.
+    pub issuer: Arc<Issuer>,
+    /// Values given through the environment, by name: none may be found anywhere else.
+    pub secrets: Arc<BTreeMap<String, String>>,
+    /// From start to ready.
+    pub took: Duration,
+}
+
+impl Instance {
+    /// Starts a fresh one and waits until it is ready.
+    ///
+    /// # Errors
+    /// Words for the terminal when it does not start.
+    pub async fn start(setup: &Setup) -> Result<Self, String> {
+        let home = TempDir::with_prefix("vouchsafe-verify-").map_err(words)?;
+        let domain = &setup.app.domain;
+        let names = vec![domain.clone(), format!("*.{domain}"), "localhost".to_owned(), "*.localhost".to_owned()];
+        let authority = Authority::issue(names, &home.path().join("cert.pem"), &home.path().join("key.pem")).map_err(words)?;
+        let (mail, smtp) = Sink::start().await.map_err(words)?;
+        let issuer = Issuer::new("verify-1").map_err(words)?;
+        issuer.publish(&home.path().join("jwks.json")).map_err(words)?;
+        let secrets = secrets(&setup.app, smtp);
+        let data = home.path().join("data");
+        Self::launch(setup.clone(), Arc::new(home), data, Arc::new(authority), mail, Arc::new(issuer), Arc::new(secrets)).await
+    }
+    /// Starts a second one on a copy of this one's data (see [`crate::copy`]), with the same keys and authority.
+    ///
+    /// # Errors
+    /// Words for the terminal when it does not start.
+    pub async fn again(&self, data: PathBuf) -> Result<Self, String> {
+        let (authority, issuer, secrets) = (self.authority.clone(), self.issuer.clone(), self.secrets.clone());
+        Self::launch(self.setup.clone(), self.home.clone(), data, authority, self.mail.clone(), issuer, secrets).await
+    }
+
+    async fn launch(
+        setup: Setup,
+        home: Arc<TempDir>,
+        data: PathBuf,
+        authority: Arc<Authority>,
+        mail: Sink,
+        issuer: Arc<Issuer>,
+        secrets: Arc<BTreeMap<String, String>>,
+    ) -> Result<Self, String> {
+        let started = Instant::now();
+        std::fs::create_dir_all(&data).map_err(words)?;
+        let tag = data.file_name().and_then(|n| n.to_str()).unwrap_or("data").to_owned();
+        let file = |name: &str| home.path().join(format!("{tag}.{name}"));
+        let (ready, log, err) = (file("ready.json"), file("log"), file("err"));
+        let plain = free_port()?;
+        let mut command = Command::new(&setup.binary);
+        command.arg("serve").arg(&setup.folder).arg("--data").arg(&data).args(["--listen", "127.0.0.1:0", "--tls"]);
+        command.arg(format!("{},{}", home.path().join("cert.pem").display(), home.path().join("key.pem").display()));
+        command.args(["--http", &plain.to_string(), "--no-demo", "--steer", "stdin"]);
+        command.arg("--ready-file").arg(&ready).arg("--log").arg(&log);
+        if let Some(url) = &setup.database {
+            command.arg("--database").arg(url);
+        }
+        for name in foreign(&setup.app) {
+            command.env_remove(name);
+        }
+        command.envs(secrets.iter()).env("VOUCHSAFE_ISSUER_JWKS", home.path().join("jwks.json"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(std::fs::File::create(&err).map_err(words)?);
+        command.kill_on_drop(true);
+        let mut child = command.spawn().map_err(|e| format!("{}: {e}", setup.binary.display()))?;
+        let steer = child.stdin.take();
+        let told = loop {
+            if let Some(told) = std::fs::read_to_string(&ready).ok().and_then(|t| serde_json::from_str::<Value>(&t).ok()) {
+                break told;
+            }
+            let ended = child.try_wait().ok().flatten();
+            if ended.is_some() || started.elapsed() > READY {
+                let said = std::fs::read_to_string(&err).unwrap_or_default();
+                return Err(format!("the instance did not start: {}", said.trim()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let url = told.get("url").and_then(Value::as_str).unwrap_or_default();
+        let port: u16 = url.rsplit(':').next().and_then(|p| p.trim_end_matches('/').parse().ok()).ok_or("the ready file names no port")?;
+        let net = Net { address: SocketAddr::from(([127, 0, 0, 1], port)), tls: authority.usual().map_err(words)? };
+        Ok(Self {
+            pid: child.id(),
+            child: Mutex::new(child),
+            steer: Mutex::new(steer),
+            plain: Some(plain),
+            took: started.elapsed(),
+            setup, home, data, net, authority, mail, issuer, secrets,
+        })
+    }
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+    /// A place for files of the probes, gone with the instance.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        self.home.path()
+    }
+    /// What it was started from.
+    #[must_use]
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+    /// Its log so far: the JSON lines, and what it said on standard error.
+    #[must_use]
+    pub fn logs(&self) -> (String, String) {
+        let tag = self.data.file_name().and_then(|n| n.to_str()).unwrap_or("data").to_owned();
+        let read = |name: &str| std::fs::read(self.home.path().join(format!("{tag}.{name}"))).unwrap_or_default();
+        (String::from_utf8_lossy(&read("log")).into_owned(), String::from_utf8_lossy(&read("err")).into_owned())
+    }
+    /// Moves its clock.
+    ///
+    /// # Errors
+    /// Unclear when nobody listens any more.
+    pub async fn advance(&self, millis: i64) -> Result<(), Miss> {
+        let mut steer = self.steer.lock().await;
+        let Some(pipe) = steer.as_mut() else { return Err(Miss::Unclear("the clock has no handle".to_owned())) };
+        pipe.write_all(format!("advance {millis}\n").as_bytes()).await?;
+        pipe.flush().await?;
+        drop(steer);
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        Ok(())
+    }
+    /// An order over the admin socket.
+    ///
+    /// # Errors
+    /// Unclear, with the server's words.
+    pub async fn admin(&self, order: &Value) -> Result<Value, Miss> {
+        let work = async {
+            let stream = UnixStream::connect(self.data.join("admin.sock")).await?;
+            let (read, mut write) = stream.into_split();
+            write.write_all(format!("{order}\n").as_bytes()).await?;
+            let mut line = String::new();
+            BufReader::new(read).read_line(&mut line).await?;
+            Ok::<_, io::Error>(line)
+        };
+        let line = tokio::time::timeout(Duration::from_secs(20), work)
+            .await
+            .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
+        let mut answer: Value = serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
+        match answer.get_mut("ok") {
+            Some(ok) => Ok(ok.take()),
+            None => Err(Miss::Unclear(format!("admin: {}", answer.get("error").and_then(Value::as_str).unwrap_or("refused")))),
+        }
+    }
+    /// Ends it and waits for the end.
+    pub async fn stop(&self) {
+        let mut child = self.child.lock().await;
+        let _gone = child.kill().await;
+    }
+}
+
+fn words(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+/// A loopback port that was free a moment ago.
+fn free_port() -> Result<SocketAddr, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(words)?;
+    listener.local_addr().map_err(words)
+}
+
+/// A fresh value for every secret the manifest points to.
+fn secrets(app: &App, smtp: SocketAddr) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for region in &app.regions {
+        let value = random::hex(32);
+        out.insert(format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_")), value.clone());
+        if let Pointer::Env(name) = &region.root_key {
+            out.insert(name.clone(), value);
+        }
+    }
+    let keys = app.sessions.key.iter().chain(app.webhooks_in.iter().flat_map(|w| &w.secrets)).chain(app.secrets.iter().map(|s| &s.from));
+    for key in keys {
+        if let Pointer::Env(name) = key {
+            out.entry(name.clone()).or_insert_with(|| random::hex(32));
+        }
+    }
+    out.insert("VOUCHSAFE_SMTP_URL".to_owned(), format!("smtp://{smtp}"));
+    if let Pointer::Env(name) = &app.mail.smtp {
+        out.insert(name.clone(), format!("smtp://{smtp}"));
+    }
+    out
+}
+
+/// Variables that would lead the instance to somebody else's data.
+fn foreign(app: &App) -> Vec<String> {
+    let pointers = app.regions.iter().flat_map(|r| r.database.iter().chain(&r.blobs)).chain(&app.observability.sentry);
+    let named = pointers.filter_map(|p| if let Pointer::Env(name) = p { Some(name.clone()) } else { None });
+    named.chain(["VOUCHSAFE_DATABASE".to_owned()]).collect()
+}
