@@ -3,10 +3,11 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use kernel::{
-    Actor, Caller, Credential, Home, Id, Keys, Peer, Place, Principal, RequestId, SessionId, Site, Status, Tenant,
-    TenantId, Time, UserId,
+    Actor, Caller, Credential, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal, RequestId, SessionId, Site,
+    Status, Steered, Tenant, TenantId, Time, UserId,
 };
 use manifest::App;
+use store::{Engine, Own, Options, Query, Store, Tx, statements};
 
 const APP: &str = r#"
 [app]
@@ -100,4 +101,59 @@ pub fn principal(keys: &Keys, home: Home, actor: Actor, suspended: bool, at: Tim
     };
     let caller = Caller::known(&keys.caller, site, credential);
     Principal::known(&keys.principal, Tenant::found(&keys.tenant, caller, home), actor, suspended)
+}
+
+/// When tests begin.
+pub const START: Time = Time(1_700_000_000_000);
+
+statements! {
+    LEAVES: Query<Own, (), (Vec<u8>,)> = "SELECT body FROM _leaf ORDER BY seq";
+}
+
+/// A store in a folder of its own, and a clock to steer.
+pub struct House {
+    _folder: tempfile::TempDir,
+    pub store: Store,
+    pub clock: Arc<Steered>,
+    pub keys: Keys,
+}
+
+impl House {
+    pub async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Steered::at(START));
+        let options = Options {
+            folder: folder.path().to_owned(),
+            engine: Engine::Sqlite,
+            tables: tables(),
+            chain: Arc::new(audit::Chained::new([7; 32])),
+            clock: clock.clone(),
+            rng: Arc::new(encryption::OsRng),
+        };
+        let store = Store::open(options).await.unwrap();
+        Self { _folder: folder, store, clock, keys: keys() }
+    }
+    /// Somebody here, now.
+    pub fn who(&self, home: Home, actor: Actor) -> Principal {
+        principal(&self.keys, home, actor, false, kernel::Clock::now(&*self.clock))
+    }
+    /// A transaction under a permit made by hand.
+    pub fn tx<M: Mode>(&self, who: Principal, event: &'static str) -> Tx<M> {
+        Tx::open(&self.store, Permit::grant(&self.keys.permit, who, event, Grant::PLAIN))
+    }
+    /// Leaves of a log: action, target, outcome.
+    pub async fn leaves(&self, home: Home) -> Vec<(String, String, String)> {
+        let tx = self.tx::<kernel::Read>(self.who(home, Actor::Visitor), "");
+        let bodies: Vec<(Vec<u8>,)> = tx.all(&LEAVES, ()).await.unwrap();
+        let text = |v: &serde_json::Value, name: &str| v[name].as_str().unwrap_or_default().to_owned();
+        let leaf = |(body,): (Vec<u8>,)| {
+            let leaf: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            (text(&leaf, "action"), text(&leaf, "target"), text(&leaf, "outcome"))
+        };
+        bodies.into_iter().map(leaf).collect()
+    }
+}
+
+fn tables() -> Vec<store::Table> {
+    [encryption::tables(), tenancy::tables(), crate::tables()].concat()
 }

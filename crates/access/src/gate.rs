@@ -226,3 +226,158 @@ fn operator(who: &Principal, action: Action) -> Result<Grant, Failure> {
         Err(Failure::Refused(Reason::NotGranted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Home, Read, Write, may};
+
+    use super::*;
+    use crate::{
+        bench::{self, House, LEAD, READER, WRITER, user},
+        refusals::{BUDGET, WINDOW},
+    };
+
+    async fn gate(development: bool) -> (House, Access) {
+        let mut house = House::open().await;
+        let mint = std::mem::replace(&mut house.keys, bench::keys()).permit;
+        let lookup = Lookup::new(&mint, &house.store);
+        let access = Access::new(mint, lookup, Arc::new(bench::app()), development, house.clock.clone());
+        (house, access.jobs(vec![("sweep", may("house", "sweep"))]))
+    }
+
+    fn apex() -> Home {
+        Home { id: TenantId::HOUSE, ..bench::home() }
+    }
+
+    fn member(role: u8) -> Actor {
+        Actor::Member { user: user(1), role }
+    }
+
+    fn why(access: &Access, who: &Principal, resource: &'static str, verb: &'static str) -> Option<Failure> {
+        access.weigh(who, may(resource, verb)).err()
+    }
+
+    const NOT_GRANTED: Option<Failure> = Some(Failure::Refused(Reason::NotGranted));
+
+    #[tokio::test]
+    async fn outsiders_learn_nothing_and_insiders_the_reason() {
+        let (house, access) = gate(false).await;
+        let [visitor, account, reader] = [Actor::Visitor, Actor::Account { user: user(2) }, member(READER)]
+            .map(|actor| house.who(bench::home(), actor));
+        for who in [&visitor, &account, &reader] {
+            assert_eq!(why(&access, who, "public", "read"), None);
+            assert_eq!(why(&access, who, "pages", "read"), None);
+            assert_eq!(why(&access, who, "house", "read"), Some(Failure::NotFound));
+            assert_eq!(why(&access, who, "development", "read"), Some(Failure::NotFound));
+        }
+        for (resource, verb) in [("notes", "write"), ("members", "read"), ("nothing", "read")] {
+            assert_eq!(why(&access, &visitor, resource, verb), Some(Failure::SignInNeeded));
+            assert_eq!(why(&access, &account, resource, verb), Some(Failure::NotFound));
+            assert_eq!(why(&access, &reader, resource, verb), NOT_GRANTED);
+        }
+        assert_eq!(why(&access, &visitor, "account", "read"), Some(Failure::SignInNeeded));
+        assert_eq!(why(&access, &account, "account", "read"), None);
+        assert_eq!(why(&access, &house.who(bench::home(), member(99)), "notes", "read"), NOT_GRANTED);
+    }
+
+    #[tokio::test]
+    async fn the_apex_has_no_collections() {
+        let (house, access) = gate(true).await;
+        for actor in [Actor::Visitor, Actor::Account { user: user(2) }] {
+            let who = house.who(apex(), actor);
+            assert_eq!(why(&access, &who, "house", "write"), None);
+            assert_eq!(why(&access, &who, "development", "read"), None);
+            assert_eq!(why(&access, &who, "pages", "read"), Some(Failure::NotFound));
+            assert_eq!(why(&access, &who, "members", "manage"), Some(Failure::NotFound));
+        }
+    }
+
+    #[tokio::test]
+    async fn suspension_and_deletion_close_everything() {
+        let (house, access) = gate(false).await;
+        for (status, failure) in
+            [(Status::Suspended, Failure::Refused(Reason::TenantSuspended)), (Status::Deleted, Failure::NotFound)]
+        {
+            for actor in [Actor::Visitor, Actor::Account { user: user(2) }, member(0)] {
+                let who = house.who(Home { status, ..bench::home() }, actor);
+                for resource in ["public", "account", "pages", "members"] {
+                    assert_eq!(why(&access, &who, resource, "read"), Some(failure.clone()));
+                }
+            }
+        }
+        let who = bench::principal(&house.keys, bench::home(), member(0), true, bench::START);
+        for resource in ["account", "pages", "notes", "members"] {
+            assert_eq!(why(&access, &who, resource, "read"), Some(Failure::Refused(Reason::UserSuspended)));
+        }
+        assert_eq!(why(&access, &who, "public", "read"), None);
+        assert!(access.rights(&who).is_empty());
+    }
+
+    #[tokio::test]
+    async fn modules_are_named_to_those_who_hold_the_right() {
+        let (house, access) = gate(false).await;
+        let off = Home { modules: Vec::new(), ..bench::home() };
+        let failure = |role| why(&access, &house.who(off.clone(), member(role)), "notes", "pay");
+        assert_eq!(failure(LEAD), Some(Failure::ModuleOff("extra")));
+        assert_eq!(failure(READER), NOT_GRANTED);
+    }
+
+    #[tokio::test]
+    async fn jobs_do_their_own_thing_and_operators_read_no_record() {
+        let (house, access) = gate(false).await;
+        let job = house.who(apex(), Actor::System("sweep"));
+        assert_eq!(why(&access, &job, "house", "sweep"), None);
+        assert_eq!(why(&access, &job, "house", "other"), NOT_GRANTED);
+        assert_eq!(why(&access, &house.who(apex(), Actor::System("other")), "house", "sweep"), NOT_GRANTED);
+        for home in [bench::home(), Home { status: Status::Suspended, ..bench::home() }] {
+            let operator = house.who(home, Actor::Operator("ann".into()));
+            assert_eq!(why(&access, &operator, "members", "manage"), None);
+            assert_eq!(why(&access, &operator, "notes", "read"), NOT_GRANTED);
+            assert_eq!(why(&access, &operator, "house", "manage"), NOT_GRANTED);
+        }
+        assert_eq!(why(&access, &house.who(apex(), Actor::Operator("ann".into())), "house", "manage"), None);
+    }
+
+    #[tokio::test]
+    async fn a_refused_change_leaves_a_leaf_within_a_budget() {
+        let (house, access) = gate(false).await;
+        let refuse = async |actor: Actor, noted: bool| {
+            let who = house.who(bench::home(), actor);
+            access.permit::<Write>(who, may("notes", "delete"), "record.deleted", noted).await.err()
+        };
+        assert_eq!(refuse(Actor::Visitor, true).await, Some(Failure::SignInNeeded));
+        assert_eq!(refuse(member(READER), false).await, NOT_GRANTED);
+        assert!(house.leaves(bench::home()).await.is_empty());
+        for _ in 0..BUDGET + 5 {
+            assert_eq!(refuse(member(READER), true).await, NOT_GRANTED);
+        }
+        let leaf = |target: &str| ("access.refused".to_owned(), target.to_owned(), "refused".to_owned());
+        assert_eq!(house.leaves(bench::home()).await, vec![leaf("notes.delete"); BUDGET as usize]);
+        access.summarise(false).await.unwrap();
+        assert_eq!(house.leaves(bench::home()).await.len(), BUDGET as usize);
+        house.clock.advance(WINDOW);
+        access.summarise(false).await.unwrap();
+        assert_eq!(house.leaves(bench::home()).await.last(), Some(&leaf("refusals")));
+        assert_eq!(access.counts(), Counts { visitors: 1, people: u64::from(BUDGET) + 6 });
+    }
+
+    #[tokio::test]
+    async fn a_permit_says_who_what_and_how_far() {
+        let (house, access) = gate(false).await;
+        let who = house.who(bench::home(), member(WRITER));
+        let permit = access.permit::<Read>(who, may("notes", "read"), "", false).await.unwrap();
+        assert_eq!(permit.principal().actor(), &member(WRITER));
+        assert_eq!(permit.reach().visible.as_ref(), Some(&permit.reach().rows));
+    }
+
+    #[tokio::test]
+    async fn rights_are_listed() {
+        let (house, access) = gate(false).await;
+        let rights = access.rights(&house.who(bench::home(), member(READER)));
+        let notes = rights.iter().find(|r| r.resource == "notes").unwrap();
+        assert_eq!((notes.verbs.clone(), notes.read.clone()), ([("read", "some")].into(), vec!["title"]));
+        assert!(rights.iter().all(|r| r.resource != "members"));
+        let visitor = access.rights(&house.who(bench::home(), Actor::Visitor));
+        assert_eq!(visitor.len(), 1);
+    }
+}

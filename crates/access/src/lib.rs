@@ -10,9 +10,16 @@ mod matrix;
 mod refusals;
 mod rights;
 pub mod rows;
+mod sql;
 mod table;
 
 pub use gate::{Access, Counts, Policy, REFUSED};
 pub use matrix::{Column, Denied, Matrix, TENANT};
 pub use rights::Right;
 pub use table::{Line, golden};
+
+/// Tables of this section.
+#[must_use]
+pub fn tables() -> Vec<store::Table> {
+    sql::tables()
+}

@@ -193,3 +193,115 @@ impl Hasher for Fold {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Bind, Cell, FieldSet, Rows};
+
+    use super::*;
+    use crate::bench::{self, LEAD, OWNER, READER, WRITER};
+
+    fn decide(matrix: &Matrix, role: u8, action: (&'static str, &'static str)) -> Result<Grant, Denied> {
+        matrix.decide(Column::Role(role), may(action.0, action.1), &bench::home()).cloned()
+    }
+
+    fn refused(matrix: &Matrix, role: u8, action: (&'static str, &'static str)) -> bool {
+        decide(matrix, role, action).err() == Some(Denied::Reason(Reason::NotGranted))
+    }
+
+    #[test]
+    fn roles_hold_what_the_manifest_says_and_nothing_else() {
+        let (app, home) = (bench::app(), bench::home());
+        let matrix = Matrix::compile(&app);
+        for action in matrix.actions() {
+            assert!(matrix.decide(Column::Role(OWNER), action, &home).is_ok(), "the owner may {action:?}");
+        }
+        let own = vec![vec![Cell { column: "created_by".into(), any: vec![Bind::Me] }]];
+        let write = decide(&matrix, WRITER, ("notes", "write")).unwrap();
+        assert!(matches!(&write.rows, Rows::Set(set) if set.any == own));
+        assert_eq!(write.visible, Some(Rows::All));
+        assert_eq!(decide(&matrix, WRITER, ("notes", "create")).unwrap().rows, Rows::All);
+        let read = decide(&matrix, READER, ("notes", "read")).unwrap();
+        assert!(matches!(&read.rows, Rows::Set(set) if set.any == own));
+        assert_eq!((read.read, read.write), (FieldSet(1), FieldSet::NONE), "the price is hidden");
+        for action in [("notes", "create"), ("members", "read"), ("lines", "read"), ("notes", "nonsense"), ("x", "read")] {
+            assert!(refused(&matrix, READER, action), "{action:?}");
+        }
+        assert!(refused(&matrix, 99, ("notes", "read")), "a role that is gone");
+    }
+
+    #[test]
+    fn who_reads_no_drafts_reads_what_is_published() {
+        let matrix = Matrix::compile(&bench::app());
+        let published = vec![vec![Cell { column: "published".into(), any: vec![Bind::Int(1)] }]];
+        for who in [Column::Visitor, Column::Role(READER), Column::Role(WRITER)] {
+            let grant = matrix.decide(who, may("pages", "read"), &bench::home()).unwrap();
+            assert!(matches!(&grant.rows, Rows::Set(set) if set.any == published), "{who:?}");
+            assert_eq!(grant.visible.as_ref(), Some(&grant.rows));
+            assert!(!grant.drafts);
+        }
+        let owner = decide(&matrix, OWNER, ("pages", "read")).unwrap();
+        assert!(owner.rows == Rows::All && owner.drafts);
+        let write = decide(&matrix, WRITER, ("pages", "write")).unwrap();
+        assert!(write.rows == Rows::All && !write.drafts && write.visible != Some(Rows::All));
+    }
+
+    #[test]
+    fn equal_row_sets_have_one_number() {
+        let (one, two) = (Matrix::compile(&bench::app()), Matrix::compile(&bench::app()));
+        let set = |matrix: &Matrix, role, action| match decide(matrix, role, action).unwrap().rows {
+            Rows::Set(set) => set.id,
+            Rows::All => panic!("limited"),
+        };
+        assert_eq!(set(&one, WRITER, ("notes", "write")), set(&two, READER, ("notes", "read")));
+        assert_ne!(set(&one, WRITER, ("notes", "write")), set(&one, WRITER, ("pages", "read")));
+    }
+
+    #[test]
+    fn parts_of_limited_parents_are_reached_through_them_only() {
+        let matrix = Matrix::compile(&bench::app());
+        assert!(decide(&matrix, LEAD, ("lines", "write")).is_ok());
+        assert!(decide(&matrix, WRITER, ("lines", "read")).is_ok(), "notes are read without limits");
+        assert!(refused(&matrix, WRITER, ("lines", "write")), "notes are written where own");
+        assert!(refused(&matrix, READER, ("lines", "read")));
+    }
+
+    #[test]
+    fn modules_close_what_they_gate() {
+        let matrix = Matrix::compile(&bench::app());
+        let off = Home { modules: Vec::new(), ..bench::home() };
+        for action in [may("notes", "pay"), may("lines", "read")] {
+            assert!(matrix.decide(Column::Role(OWNER), action, &bench::home()).is_ok());
+            assert_eq!(matrix.decide(Column::Role(OWNER), action, &off), Err(Denied::ModuleOff("extra")));
+            assert_eq!(matrix.decide(Column::Visitor, action, &off), Err(Denied::Reason(Reason::NotGranted)));
+        }
+        assert!(matrix.decide(Column::Role(OWNER), may("notes", "write"), &off).is_ok());
+    }
+
+    #[test]
+    fn nobody_confers_more_than_they_hold() {
+        let matrix = Matrix::compile(&bench::app());
+        let may = |granter| (0..4).filter(|role| matrix.may_confer(granter, *role)).collect::<Vec<_>>();
+        assert_eq!(may(OWNER), [OWNER, LEAD, WRITER, READER]);
+        assert_eq!(may(LEAD), [LEAD, WRITER, READER]);
+        assert_eq!(may(WRITER), [WRITER, READER]);
+        assert_eq!(may(READER), [READER]);
+        assert!(may(99).is_empty() && !matrix.may_confer(OWNER, 99));
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release -p access -- --ignored --nocapture"]
+    fn a_decision_takes_nanoseconds() {
+        let (matrix, home) = (Matrix::compile(&bench::app()), bench::home());
+        let actions: Vec<_> = matrix.actions().collect();
+        let start = std::time::Instant::now();
+        let rounds = 1_000_000_u32;
+        let mut held = 0_u64;
+        for round in 0..rounds {
+            let action = std::hint::black_box(actions[round as usize % actions.len()]);
+            let decided = matrix.decide(Column::Role(WRITER), action, &home).cloned();
+            held += u64::from(std::hint::black_box(decided).is_ok());
+        }
+        println!("{} ns a decision, {held} held", start.elapsed().as_nanos() / u128::from(rounds));
+    }
+}

@@ -78,3 +78,57 @@ fn summary(tenant: TenantId, window: Window) -> Option<(TenantId, Event)> {
     event.fields = vec![("count", window.beyond.to_string())];
     (window.beyond > 0).then_some((tenant, event))
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Actor, Outcome, RequestId, Source};
+
+    use super::*;
+    use crate::bench;
+
+    fn event() -> Event {
+        Event {
+            name: "access.refused",
+            actor: Actor::Account { user: bench::user(1) },
+            target: "notes.write".into(),
+            outcome: Outcome::Refused,
+            source: Source::Api,
+            request: RequestId::default(),
+            fields: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_leaves_so_many_leaves_and_one_summary() {
+        let refusals = Refusals::default();
+        let (mut singles, mut summaries) = (0, Vec::new());
+        for n in 0..100 {
+            let leaves = refusals.count(bench::tenant(), bench::user(1), event(), Time(n * 500));
+            singles += u32::from(leaves.single.is_some());
+            summaries.extend(leaves.summary);
+        }
+        assert_eq!((singles, summaries.len()), (BUDGET, 0));
+        let next = refusals.count(bench::tenant(), bench::user(1), event(), Time(WINDOW));
+        let (tenant, summary) = next.summary.unwrap();
+        assert!(next.single.is_some() && tenant == bench::tenant());
+        assert_eq!((summary.target.as_str(), summary.fields), ("refusals", vec![("count", "80".to_owned())]));
+        assert!(refusals.due(Time(2 * WINDOW), false).is_empty(), "nothing was left out in the second minute");
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_summaries_survive_it() {
+        let refusals = Refusals::default();
+        let person = |n: u32| {
+            let mut bytes = [1; 16];
+            bytes[..4].copy_from_slice(&n.to_be_bytes());
+            UserId(kernel::Id::from_bytes(bytes))
+        };
+        let refuse = |n, at| refusals.count(bench::tenant(), person(n), event(), Time(at)).single.is_some();
+        assert_eq!((0..30).filter(|_| refuse(0, 0)).count(), BUDGET as usize);
+        let singles = (1..10_000).filter(|n| refuse(*n, 1)).count();
+        assert!(singles < REMEMBERED + BUDGET as usize, "{singles}");
+        assert!(refusals.0.lock().unwrap().len() <= REMEMBERED + 1);
+        let count: u32 = refusals.due(Time(0), true).iter().map(|(_, e)| e.fields[0].1.parse::<u32>().unwrap()).sum();
+        assert_eq!(count as usize + singles + BUDGET as usize, 10_029, "every refusal is told once");
+    }
+}

@@ -1,7 +1,7 @@
 //! Every key with its default as a value that a page may print.
 
 use crate::{
-    App, Figure, title,
+    App, Figure,
     tree::{Node, Value},
     units,
 };
@@ -56,7 +56,7 @@ fn item(node: &Node) -> Option<String> {
 }
 
 fn label(node: &Node) -> String {
-    node.get("label").text().map_or_else(|| title(&node.name), str::to_owned)
+    node.get("label").text().map_or_else(|| node.name.replace('_', " "), str::to_owned)
 }
 
 /// `2026-05-04` as "4 May 2026".

@@ -2,20 +2,26 @@
 
 pub mod amount;
 pub mod catalogue;
+mod explain;
 mod fault;
 mod figures;
 mod fill;
 mod keys;
 pub mod model;
 mod near;
+mod new;
+pub mod page;
 mod read;
 mod scalar;
+mod schema;
 mod tree;
 mod units;
 
 pub use catalogue::{Check, CheckKind, check, checks};
+pub use explain::{explain, summary};
 pub use fault::{Fault, render, render_warnings};
 pub use model::*;
+pub use new::new_app;
+pub use page::{Page, PageClaim, page};
 pub use read::{BUILT_IN, RESERVED, read};
-
-use read::title;
+pub use schema::schema;

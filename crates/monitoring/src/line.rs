@@ -126,7 +126,7 @@ fn head(out: &mut String, at: Time, level: Level, request: Option<RequestId>, te
     string(out, message);
 }
 
-fn id(out: &mut String, id: Option<&mut str>) {
+fn id(out: &mut String, id: Option<&str>) {
     match id {
         Some(id) => {
             let _ = write!(out, "\"{id}\"");

@@ -79,7 +79,7 @@ impl Pieces {
 
 /// A member's name, when it can be repeated safely; otherwise nothing of it is.
 pub(crate) fn named(name: &str) -> String {
-    let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let plain = name.len() <= 40 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if plain { name.to_owned() } else { "?".to_owned() }
 }
 

@@ -20,6 +20,8 @@ pub struct Records {
     pub(crate) shapes: sql::Shapes,
     pub(crate) clean: Known,
     pub(crate) cursors: cursor::Keys,
+    /// What follows from a change of each collection's records.
+    pub(crate) sums: Vec<Vec<sql::Write>>,
     /// Fractional digits of the app's currency.
     pub(crate) digits: u32,
 }
@@ -63,6 +65,7 @@ impl Records {
             shapes: sql::Shapes::default(),
             clean: Known::default(),
             cursors: cursor::Keys::default(),
+            sums: crate::derive::chains(&app.collections),
             app,
         }
     }

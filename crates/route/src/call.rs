@@ -96,6 +96,17 @@ where
     Serve { method: Method::GET, event: "", intake: Intake::None, takes: In::schema(), gives: Out::schema(), run }
 }
 
+/// A POST that changes nothing: no leaf, no receipt.
+pub fn post_read<In, Out, F, Fut>(handler: F) -> Serve
+where
+    F: Fn(Asking<In>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out, Failure>> + Send + 'static,
+    In: Input,
+    Out: Output,
+{
+    Serve { method: Method::POST, intake: In::INTAKE, ..get(handler) }
+}
+
 /// A read that leaves a leaf: exports, reads of the log.
 pub fn get_audited<In, Out, F, Fut>(event: &'static str, handler: F) -> Serve
 where

@@ -1,14 +1,33 @@
 //! The boundary between what sections say and the engine that does it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use kernel::{Clock, Event, Failure, Rng, Rows, TenantId, UserId};
+use tokio::sync::oneshot;
 
 use crate::{
     Apply, Chain, Realm, Revoke, Row, Table, Value,
+    blobs::Folder,
+    ddl::Schemas,
+    sqlite,
     statement::Text,
+    text::{Compiled, Dialect},
     tx::{Once, Refusal},
 };
+
+/// How long an idempotency key is remembered, in milliseconds: 24 hours.
+pub(crate) const ONCE: i64 = 24 * 60 * 60 * 1000;
+/// How long applied events are remembered, in milliseconds: 30 days, far beyond any retry of theirs.
+pub(crate) const APPLIED: i64 = 30 * ONCE;
+/// How long revocations are kept for nodes that were away, in milliseconds: 7 days.
+pub(crate) const REVOKED: i64 = 7 * ONCE;
+/// The words for a key whose first request is not answered yet.
+pub(crate) const IN_USE: &str = "this idempotency key is in use";
 
 /// Which engine keeps the data.
 #[derive(Clone, Debug)]
@@ -43,11 +62,60 @@ pub struct Options {
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    _options: Arc<Options>,
+    inner: Arc<Inner>,
 }
 
-/// What an engine made of a statement's text, once.
-pub(crate) struct Compiled {}
+struct Inner {
+    kind: Kind,
+    house: Arc<House>,
+    /// Tables of collections: statements that touch them must say `{rows}`.
+    collections: HashSet<String>,
+    blobs: Folder,
+}
+
+enum Kind {
+    Sqlite(sqlite::Files),
+}
+
+/// What every engine is given.
+pub(crate) struct House {
+    pub(crate) chain: Arc<dyn Chain>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) hooks: Hooks,
+}
+
+type OnRevoke = Box<dyn Fn(&Revoke) + Send + Sync>;
+type OnOutbox = Box<dyn Fn(TenantId, &str) + Send + Sync>;
+
+/// Who wants to hear of commits.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    revoke: RwLock<Vec<OnRevoke>>,
+    outbox: RwLock<Vec<OnOutbox>>,
+}
+
+impl Hooks {
+    pub(crate) fn revoked(&self, what: &Revoke) {
+        self.revoke.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|listener| listener(what));
+    }
+    pub(crate) fn outbox(&self, tenant: TenantId, kind: &str) {
+        self.outbox.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|listener| listener(tenant, kind));
+    }
+}
+
+/// How full the store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Databases (SQLite) or connections (PostgreSQL) open.
+    pub open: usize,
+    /// File handles that they hold.
+    pub handles: usize,
+    /// Orders waiting for their turn.
+    pub queued: usize,
+    /// Changes of the house that tenants' databases still have to follow.
+    pub following: usize,
+}
 
 /// One statement of a batch.
 pub(crate) struct Step {
@@ -66,11 +134,18 @@ pub(crate) struct Order {
     pub(crate) then: Vec<(TenantId, Apply)>,
     pub(crate) revoke: Vec<Revoke>,
     pub(crate) once: Option<Once>,
+    /// Id of the job that this order does: a second time it does nothing.
+    pub(crate) applied: Option<String>,
+    /// Found wrong while it was built.
+    pub(crate) fault: Option<Failure>,
 }
 
-/// Arguments of a statement with those of the permit's row predicate behind them.
-pub(crate) fn bind(args: Vec<Value>, _rows: &Rows, _text: &Text, _me: Option<UserId>) -> Vec<Value> {
-    args
+/// An order that was committed.
+pub(crate) struct Committed {
+    /// Rows of RETURNING statements.
+    pub(crate) kept: Vec<Vec<Value>>,
+    /// One for each tenant's database that has to follow.
+    pub(crate) follow: Vec<oneshot::Receiver<Result<(), Failure>>>,
 }
 
 impl Store {
@@ -79,30 +154,136 @@ impl Store {
     /// # Errors
     /// Internal, with words for the log: the folder is locked by another server, a newer schema, an unsafe role.
     pub async fn open(options: Options) -> Result<Self, Failure> {
-        Ok(Self { _options: Arc::new(options) })
+        let Options { folder, engine, tables, chain, clock, rng } = options;
+        let collections =
+            tables.iter().filter(|t| !t.control && !t.name.starts_with('_')).map(|t| t.name.to_string()).collect();
+        let schemas = Schemas::new(tables)?;
+        let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default() });
+        let kind = match engine {
+            Engine::Sqlite => Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?),
+            Engine::Postgres { .. } => return Err(Failure::internal("store: PostgreSQL is not built in yet")),
+        };
+        let blobs = Folder::new(folder.join("blobs"));
+        Ok(Self { inner: Arc::new(Inner { kind, house, collections, blobs }) })
     }
     /// Calls `listener` after each commit that revokes something, before it is acknowledged.
-    pub fn on_revoke(&self, _listener: impl Fn(&Revoke) + Send + Sync + 'static) {}
-
-    pub(crate) fn scoped(&self, text: &Text, _rows: &Rows) -> Arc<str> {
-        Arc::from(text.sql.as_ref())
+    pub fn on_revoke(&self, listener: impl Fn(&Revoke) + Send + Sync + 'static) {
+        let mut listeners = self.inner.house.hooks.revoke.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.push(Box::new(listener));
     }
+    /// Calls `listener` with tenant and kind after each commit that leaves an outbox row: a drain's wake-up. It must not
+    /// block; and it may be missed by a crash, so drains look by themselves at start.
+    pub fn on_outbox(&self, listener: impl Fn(TenantId, &str) + Send + Sync + 'static) {
+        let mut listeners = self.inner.house.hooks.outbox.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.push(Box::new(listener));
+    }
+    /// Makes a tenant's database, durable when it returns. Nothing happens when it exists.
+    ///
+    /// # Errors
+    /// `DiskFull`, `Busy`; internal ones.
+    pub async fn create(&self, tenant: TenantId) -> Result<(), Failure> {
+        match &self.inner.kind {
+            Kind::Sqlite(files) => files.create(tenant).await,
+        }
+    }
+    /// Every tenant that has a database, in order of their ids.
+    ///
+    /// # Errors
+    /// Internal, when the folder cannot be listed.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, Failure> {
+        match &self.inner.kind {
+            Kind::Sqlite(files) => files.tenants(),
+        }
+    }
+    /// How full it is.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        match &self.inner.kind {
+            Kind::Sqlite(files) => files.stats(),
+        }
+    }
+    /// Takes no more changes, finishes those it has, and leaves every file whole. The folder is unlocked.
+    pub async fn close(&self) {
+        match &self.inner.kind {
+            Kind::Sqlite(files) => files.close().await,
+        }
+    }
+
+    pub(crate) fn blobs(&self) -> &Folder {
+        &self.inner.blobs
+    }
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        self.inner.house.rng.as_ref()
+    }
+    pub(crate) fn now(&self) -> kernel::Time {
+        self.inner.house.clock.now()
+    }
+
+    const fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    /// The engine's text and arguments of a statement under a reach.
+    pub(crate) fn prepare<W: Realm>(
+        &self,
+        text: &Text,
+        args: Vec<Value>,
+        rows: &Rows,
+        me: Option<UserId>,
+    ) -> Result<(Arc<str>, Vec<Value>), Failure> {
+        let compiled = text.compiled.get_or_init(|| Compiled::new(&text.sql, W::CONTROL));
+        if !W::CONTROL && !(compiled.rows || compiled.every) && compiled.tables.iter().any(|t| self.inner.collections.contains(t)) {
+            return Err(Failure::internal("store: a statement on a collection does not say {rows}"));
+        }
+        Ok((compiled.text(self.dialect(), rows), compiled.bind(args, rows, me)?))
+    }
+
     pub(crate) async fn read<W: Realm>(
         &self,
-        _tenant: TenantId,
-        _text: &Text,
-        _args: Vec<Value>,
-        _rows: &Rows,
-        _me: Option<UserId>,
-        _with: impl FnMut(&Row<'_>) -> Result<(), Failure> + Send,
+        tenant: TenantId,
+        text: &Text,
+        args: Vec<Value>,
+        rows: &Rows,
+        me: Option<UserId>,
+        mut with: impl FnMut(&Row<'_>) -> Result<(), Failure> + Send,
     ) -> Result<(), Failure> {
-        Err(Failure::internal("engine"))
+        let (sql, args) = self.prepare::<W>(text, args, rows, me)?;
+        match &self.inner.kind {
+            Kind::Sqlite(files) => files.read(place::<W>(tenant), &sql, &args, &mut with).await,
+        }
     }
-    pub(crate) async fn submit<W: Realm>(
+
+    /// Reads on a thread of its own, which `with` may block.
+    pub(crate) fn scan<W: Realm>(
         &self,
-        _tenant: TenantId,
-        _order: Order,
-    ) -> Result<Vec<Vec<Value>>, Refusal> {
-        Err(Refusal::Failure(Failure::internal("engine")))
+        tenant: TenantId,
+        (sql, args): (Arc<str>, Vec<Value>),
+        limit: Duration,
+        mut with: impl FnMut(&Row<'_>) -> Result<(), Failure> + Send + 'static,
+        done: impl FnOnce(Result<(), Failure>) + Send + 'static,
+    ) {
+        let inner = Arc::clone(&self.inner);
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let Kind::Sqlite(files) = &inner.kind;
+            done(files.scan(&runtime, place::<W>(tenant), &sql, &args, limit, &mut with));
+        });
     }
+
+    pub(crate) async fn submit<W: Realm>(&self, tenant: TenantId, order: Order) -> Result<Vec<Vec<Value>>, Refusal> {
+        if let Some(failure) = order.fault {
+            return Err(Refusal::Failure(failure));
+        }
+        let committed = match &self.inner.kind {
+            Kind::Sqlite(files) => files.submit(place::<W>(tenant), order).await?,
+        };
+        for followed in committed.follow {
+            followed.await.unwrap_or(Err(Failure::Unknown)).map_err(Refusal::Failure)?;
+        }
+        Ok(committed.kept)
+    }
+}
+
+const fn place<W: Realm>(tenant: TenantId) -> TenantId {
+    if W::CONTROL { TenantId::HOUSE } else { tenant }
 }

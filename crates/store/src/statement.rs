@@ -24,7 +24,7 @@ impl Realm for Control {
 /// SQL with what an engine made of it, once.
 pub(crate) struct Text {
     pub(crate) sql: Cow<'static, str>,
-    pub(crate) compiled: OnceLock<crate::engine::Compiled>,
+    pub(crate) compiled: OnceLock<crate::text::Compiled>,
 }
 
 impl Text {

@@ -37,6 +37,8 @@ pub(crate) struct Compiled {
     pub(crate) args: usize,
     /// Whether it says `{rows}`.
     pub(crate) rows: bool,
+    /// Whether it says `{every}`: every row of the tenant is meant, as when a reference or a sum is checked.
+    pub(crate) every: bool,
     /// Tables it reads or changes; the ones an INSERT only adds to are left out.
     pub(crate) tables: Vec<String>,
     sqlite: Texts,
@@ -59,6 +61,7 @@ impl Compiled {
             pieces: scan.pieces,
             args: scan.args,
             rows,
+            every: scan.every,
             tables: scan.tables,
             sqlite: Texts::default(),
             postgres: Texts::default(),
@@ -193,6 +196,7 @@ struct Scan {
     pieces: Vec<Piece>,
     sql: String,
     args: usize,
+    every: bool,
     tables: Vec<String>,
     /// The last two words, upper case.
     words: [String; 2],
@@ -277,6 +281,11 @@ impl Scan {
     }
 
     fn rows(&mut self, rest: &str) -> usize {
+        if rest.starts_with("{every}") {
+            self.every = true;
+            self.sql.push_str("1=1");
+            return "{every}".len();
+        }
         let Some((inner, _)) = rest.strip_prefix("{rows").and_then(|r| r.split_once('}')) else {
             self.sql.push('{');
             return 1;

@@ -1,11 +1,12 @@
 //! What a handler holds. Reads run at once; a batch consumes the permit, so a request commits once.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Duration};
 
 use kernel::{Event, Failure, Mint, Mode, Outcome, Permit, Rows, SessionId, TenantId, UserId, Write};
+use tokio::sync::mpsc;
 
 use crate::{
-    Args, Change, Control, FromRow, Own, Query, Realm, Row, Store, Value,
+    Args, Blobs, Change, Control, FromRow, Own, Query, Realm, Row, Store, Value,
     engine::{Order, Step},
 };
 
@@ -21,6 +22,28 @@ pub struct Tx<M: Mode> {
 pub(crate) struct Once {
     pub(crate) key: Vec<u8>,
     pub(crate) request: Vec<u8>,
+}
+
+/// Rows on their way in a stream.
+const STREAM: usize = 256;
+/// The longest read.
+const LONGEST: Duration = Duration::from_mins(10);
+/// How long a stream waits for its reader.
+const STALLED: Duration = Duration::from_secs(30);
+
+fn give<R: Send>(
+    runtime: &tokio::runtime::Handle,
+    rows: &mpsc::Sender<Result<R, Failure>>,
+    row: R,
+) -> Result<(), Failure> {
+    let gone = || Failure::Busy(1);
+    match rows.try_send(Ok(row)) {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::TrySendError::Closed(_)) => Err(gone()),
+        Err(mpsc::error::TrySendError::Full(row)) => {
+            runtime.block_on(rows.send_timeout(row, STALLED)).map_err(|_| gone())
+        }
+    }
 }
 
 impl<M: Mode> Tx<M> {
@@ -60,6 +83,35 @@ impl<M: Mode> Tx<M> {
         let me = self.permit.principal().user();
         let tenant = self.permit.principal().tenant();
         self.store.read::<W>(tenant, &query.0, args.values(), &self.permit.reach().rows, me, with).await
+    }
+    /// Every row, in order, read on a thread of its own: for exports and other long reads. A reader that takes nothing for
+    /// half a minute, and a read of more than ten minutes, end with `Busy`. Call it within the runtime.
+    pub fn stream<W: Realm, A: Args, R: FromRow + 'static>(
+        &self,
+        query: &Query<W, A, R>,
+        args: A,
+    ) -> mpsc::Receiver<Result<R, Failure>> {
+        let (rows, taken) = mpsc::channel(STREAM);
+        let principal = self.permit.principal();
+        match self.store.prepare::<W>(&query.0, args.values(), &self.permit.reach().rows, principal.user()) {
+            Ok(statement) => {
+                let (runtime, last) = (tokio::runtime::Handle::current(), rows.clone());
+                let with = move |row: &Row<'_>| give(&runtime, &rows, R::from_row(row)?);
+                let done = move |outcome: Result<(), Failure>| {
+                    if let Err(failure) = outcome {
+                        let _reader_gone = last.blocking_send(Err(failure));
+                    }
+                };
+                self.store.scan::<W>(principal.tenant(), statement, LONGEST, with, done);
+            }
+            Err(failure) => drop(rows.try_send(Err(failure))),
+        }
+        taken
+    }
+    /// The tenant's objects.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs {
+        self.store.blobs().of(self.permit.principal().tenant())
     }
     /// The first row, if any.
     ///
@@ -128,6 +180,18 @@ pub enum Revoke {
     Tenant(TenantId),
 }
 
+impl Revoke {
+    /// As a row of the table `revocation`: kind, tenant, session or user.
+    pub(crate) fn parts(&self) -> (&'static str, Option<String>, Option<String>) {
+        match self {
+            Self::Session(session) => ("session", None, Some(session.to_string())),
+            Self::User(user) => ("user", None, Some(user.to_string())),
+            Self::Member(tenant, user) => ("member", Some(tenant.to_string()), Some(user.to_string())),
+            Self::Tenant(tenant) => ("tenant", Some(tenant.to_string()), None),
+        }
+    }
+}
+
 /// Changes that commit together with one audit leaf, or not at all.
 pub struct Batch<W: Realm> {
     tx: Tx<Write>,
@@ -139,9 +203,10 @@ pub struct Batch<W: Realm> {
 impl<W: Realm> Batch<W> {
     fn step(mut self, text: &crate::statement::Text, args: Vec<Value>, rows: Option<usize>, keep: bool) -> Self {
         let permit = &self.tx.permit;
-        let sql = self.tx.store.scoped(text, &permit.reach().rows);
-        let args = crate::engine::bind(args, &permit.reach().rows, text, permit.principal().user());
-        self.order.steps.push(Step { sql, args, rows, keep });
+        match self.tx.store.prepare::<W>(text, args, &permit.reach().rows, permit.principal().user()) {
+            Ok((sql, args)) => self.order.steps.push(Step { sql, args, rows, keep }),
+            Err(failure) => self.order.fault = self.order.fault.take().or(Some(failure)),
+        }
         self
     }
     /// Whatever number of rows changes.
@@ -232,6 +297,16 @@ impl Batch<Control> {
     }
 }
 
+impl Refusal {
+    /// Where no expectation was made.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Failure(failure) => failure,
+            Self::Step(_) => Failure::internal("store: an expectation was not met"),
+        }
+    }
+}
+
 /// Changes in a tenant's own database that follow from a control batch.
 #[derive(Clone, Debug, Default)]
 pub struct Apply {
@@ -270,6 +345,18 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Calls `with` for every row, in order, without keeping them.
+    ///
+    /// # Errors
+    /// As [`Tx::all`], and whatever `with` returns.
+    pub async fn each<W: Realm, A: Args, R>(
+        &self,
+        query: &Query<W, A, R>,
+        args: A,
+        with: impl FnMut(&Row<'_>) -> Result<(), Failure> + Send,
+    ) -> Result<(), Failure> {
+        self.store.read::<W>(self.tenant, &query.0, args.values(), &self.rows, self.me, with).await
+    }
     /// Every row, in order.
     ///
     /// # Errors
@@ -297,6 +384,13 @@ impl Receipt {
     /// Internal, when a row has another shape.
     pub fn rows<R: FromRow>(&self) -> Result<Vec<R>, Failure> {
         self.kept.iter().map(|values| R::from_row(&Row(crate::row::Source::Kept(values)))).collect()
+    }
+    /// Calls `with` for each of them, in order.
+    ///
+    /// # Errors
+    /// Whatever `with` returns.
+    pub fn each(&self, mut with: impl FnMut(&Row<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.kept.iter().try_for_each(|values| with(&Row(crate::row::Source::Kept(values))))
     }
     /// The first of them.
     ///
@@ -328,9 +422,13 @@ impl Staging {
     /// # Errors
     /// As [`Batch::commit`].
     pub async fn add<A: Args>(&self, change: &Change<Own, A>, rows: Vec<A>) -> Result<(), Failure> {
-        let sql = self.tx.store.scoped(&change.0, &Rows::All);
-        let step = |row: A| Step { sql: sql.clone(), args: row.values(), rows: None, keep: false };
-        let order = Order { steps: rows.into_iter().map(step).collect(), ..Order::default() };
+        let store = &self.tx.store;
+        let step = |row: A| {
+            let (sql, args) = store.prepare::<Own>(&change.0, row.values(), &Rows::All, None)?;
+            Ok(Step { sql, args, rows: None, keep: false })
+        };
+        let steps = rows.into_iter().map(step).collect::<Result<_, Failure>>()?;
+        let order = Order { steps, ..Order::default() };
         match self.tx.store.submit::<Own>(self.permit().principal().tenant(), order).await {
             Ok(_) => Ok(()),
             Err(Refusal::Failure(failure)) => Err(failure),

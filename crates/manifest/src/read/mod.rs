@@ -32,7 +32,9 @@ use crate::{
 };
 
 pub use limits::BUILT_IN;
+pub(crate) use product::header_name;
 pub use product::RESERVED;
+pub(crate) use roles::RESOURCES;
 
 /// What every part of the reader needs.
 pub(crate) struct Cx<'c> {

@@ -11,7 +11,7 @@ use store::{Change, Own, Query};
 
 pub(crate) use list::{Page, count, page};
 pub(crate) use own::*;
-pub(crate) use record::{Layout, Shelf, delete, get, referred, rows_in, sums, update};
+pub(crate) use record::{Layout, Shelf, delete, get, literal, referred, sums, update};
 pub(crate) use shape::Shapes;
 pub(crate) use stage::Stage;
 

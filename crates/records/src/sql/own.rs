@@ -4,7 +4,7 @@ use store::{Own, Value, statements};
 
 statements! {
     /// Whether a member with this id is on the roster.
-    MEMBER: Query<Own, (String,), (i64,)> = "SELECT 1 FROM \"_member\" WHERE \"user\" = $1";
+    MEMBER: Query<Own, (String,), (i64,)> = "SELECT 1 FROM \"_member\" WHERE \"id\" = $1";
 
     /// An earlier version: collection, record, version, moment, who, body.
     VERSION_ADD: Change<Own, Vec<Value>> =

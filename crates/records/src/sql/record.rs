@@ -239,44 +239,32 @@ pub(crate) fn referred(c: &Collection, id: &str, copies: &[usize], only: &[Equal
     let only = rows_in(only, me, &mut bound);
     let mut columns = vec!["1".to_owned()];
     columns.extend(copies.iter().filter_map(|at| c.fields.get(*at)).map(|f| quoted(f.id)));
-    (format!("SELECT {} FROM {} WHERE \"id\" = {id}{only}", columns.join(", "), quoted(c.id)), bound.into_values())
+    (format!("SELECT {} FROM {} WHERE {{every}} AND \"id\" = {id}{only}", columns.join(", "), quoted(c.id)), bound.into_values())
 }
 
-/// Recomputes a parent's sums over `part`, and what follows from them: (id, moment).
+/// Recomputes a parent's sums over `part`, and what follows from them, and counts the parent's version on: (id, moment).
+/// `only` finds the parent by `$1`. A sum is over every part, whoever asks.
 pub(crate) fn sums(parent: &Collection, part: &Collection, part_at: usize, only: &str) -> Option<Write> {
     let reference = part.part_of.and_then(|(_, reference)| part.fields.get(reference))?.id;
+    let (table, parts) = (quoted(parent.id), quoted(part.id));
     let sum = |f: &manifest::Field| match f.derived {
         Some(Derived::Sum(of, summed)) if of == part_at => part.fields.get(summed).map(|s| {
+            let (summed, reference) = (quoted(s.id), quoted(reference));
             format!(
-                "CAST(COALESCE((SELECT SUM({}) FROM {} WHERE {}.{} = {}.\"id\"), 0) AS BIGINT)",
-                quoted(s.id),
-                quoted(part.id),
-                quoted(part.id),
-                quoted(reference),
-                quoted(parent.id)
+                "CAST(COALESCE((SELECT SUM({parts}.{summed}) FROM {parts} WHERE {parts}.{reference} = {table}.\"id\"), 0) \
+                 AS BIGINT)"
             )
         }),
         _ => None,
     };
+    let mut sets = vec!["\"version\" = \"version\" + 1".to_owned(), "\"updated_at\" = $2".to_owned()];
     let mut after: Vec<String> = parent.fields.iter().map(|f| sum(f).unwrap_or_else(|| quoted(f.id))).collect();
-    let mut sets: Vec<String> = Vec::new();
     for (at, field) in parent.fields.iter().enumerate() {
-        if sum(field).is_some() {
-            sets.push(format!("{} = {}", quoted(field.id), after.get(at)?));
+        let changed = sum(field).or_else(|| crate::derive::product(parent, field, &after));
+        if let (Some(changed), Some(slot)) = (changed, after.get_mut(at)) {
+            sets.push(format!("{} = {changed}", quoted(field.id)));
+            *slot = changed;
         }
     }
-    if sets.is_empty() {
-        return None;
-    }
-    for (at, field) in parent.fields.iter().enumerate() {
-        if let Some(product) = crate::derive::product(parent, field, &after) {
-            sets.push(format!("{} = {product}", quoted(field.id)));
-            if let Some(slot) = after.get_mut(at) {
-                *slot = product;
-            }
-        }
-    }
-    sets.push("\"version\" = \"version\" + 1".to_owned());
-    sets.push("\"updated_at\" = $2".to_owned());
-    Some(Write::made(format!("UPDATE {} SET {} WHERE {only}", quoted(parent.id), sets.join(", "))))
+    Some(Write::made(format!("UPDATE {table} SET {} WHERE {{every}} AND {only}", sets.join(", "))))
 }

@@ -185,12 +185,12 @@ async fn work(shared: Arc<Shared>, job: &Job) -> bool {
     }
 }
 
-async fn once(shared: &Shared, job: &Job) -> Result<(), Failure> {
+async fn once(shared: &Arc<Shared>, job: &Job) -> Result<(), Failure> {
     let file = shared.file(job.tenant, true).await?;
     shared.enter(&file, apply::order(job, Dialect::Sqlite)?).await.map(drop).map_err(crate::tx::Refusal::failure)
 }
 
-async fn bury(shared: &Shared, job: &Job) -> Result<(), Failure> {
+async fn bury(shared: &Arc<Shared>, job: &Job) -> Result<(), Failure> {
     let sql = "UPDATE _outbox SET kind = ?1, attempts = attempts + 1 WHERE id = ?2";
     let args = vec![apply::DEAD.into(), job.id.as_str().into()];
     let step = Step { sql: sql.into(), args, rows: None, keep: false };

@@ -106,7 +106,7 @@ impl Files {
             for file in std::fs::read_dir(shard.map_err(io)?.path()).map_err(io)? {
                 let name = file.map_err(io)?.file_name();
                 let id = name.to_str().and_then(|n| n.strip_suffix(".db")).and_then(|n| n.parse().ok());
-                found.extend(id.filter(|id| *id != SHARED));
+                found.extend(id.filter(|id: &TenantId| *id != SHARED));
             }
         }
         found.sort_unstable();

@@ -6,14 +6,14 @@ use kernel::Time;
 use rusqlite::{CachedStatement, Connection};
 
 use super::{
-    apply::Job,
     fault::Fault,
     file::{File, Queued, bind},
     writer::{Desk, SLICE, Writer, read_head},
 };
 use crate::{
     Head, Placed, Value,
-    engine::{House, IN_USE, ONCE, Order, Step},
+    apply::{self, APPLY, Job},
+    engine::{APPLIED, House, IN_USE, ONCE, Order, REVOKED, Step},
     tx::Refusal,
 };
 
@@ -47,25 +47,32 @@ pub(super) fn commit(
     file: &File,
     writer: &mut Writer,
     group: &[Queued],
-) -> Result<Vec<Result<Kept, Refusal>>, Fault> {
-    let done = attempt(desk, file, writer, group);
-    if done.is_err() && !writer.connection.is_autocommit() {
-        // When even this fails, the connection is dropped by the caller, and the transaction with it.
-        let _dropped_then = writer.connection.execute_batch("ROLLBACK");
+) -> Result<Outcomes, Fault> {
+    for _ in 0..3 {
+        let done = attempt(desk, file, writer, group);
+        if !matches!(done, Ok(Some(_))) && !writer.connection.is_autocommit() {
+            // When even this fails, the connection is dropped by the caller, and the transaction with it.
+            let _dropped_then = writer.connection.execute_batch("ROLLBACK");
+        }
+        match done? {
+            Some(outcomes) => return Ok(outcomes),
+            // Someone else wrote: every order is placed anew behind the head as it is now.
+            None => writer.head = read_head(&writer.connection)?,
+        }
     }
-    done
+    Err(Fault::Group(kernel::Failure::Busy(1)))
 }
 
-fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> Result<Vec<Result<Kept, Refusal>>, Fault> {
+type Outcomes = Vec<Result<Kept, Refusal>>;
+
+fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> Result<Option<Outcomes>, Fault> {
     let Writer { connection, head: known, .. } = writer;
     let connection = &*connection;
     let began = Instant::now();
     let now = desk.house.clock.now();
     run(connection, "BEGIN IMMEDIATE")?;
     let finished = if file.control { desk.lines.finished(connection)? } else { Vec::new() };
-    if group.iter().any(|q| q.order.once.is_some()) {
-        prepared(connection, "DELETE FROM _once WHERE at < ?1")?.execute([now.0 - ONCE])?;
-    }
+    forget(connection, group, now)?;
     let mut head = known.clone();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut rows = 0;
@@ -77,10 +84,7 @@ fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> R
         outcomes.push(savepoint(connection, &desk.house, &mut head, &queued.order, now)?);
     }
     if head != *known && !adopt(connection, known, &head)? {
-        // Someone else wrote: the head is read again, and every order placed anew.
-        run(connection, "ROLLBACK")?;
-        *known = read_head(connection)?;
-        return Err(Fault::Group(kernel::Failure::Busy(1)));
+        return Ok(None);
     }
     #[cfg(test)]
     if desk.fail.swap(false, std::sync::atomic::Ordering::SeqCst) {
@@ -89,7 +93,23 @@ fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> R
     run(connection, "COMMIT")?;
     *known = head;
     desk.lines.deleted(&finished);
-    Ok(outcomes)
+    Ok(Some(outcomes))
+}
+
+/// What has served its time goes with the commits that add more of it.
+fn forget(connection: &Connection, group: &[Queued], now: Time) -> Result<(), Fault> {
+    if group.iter().any(|q| q.order.once.is_some()) {
+        prepared(connection, "DELETE FROM _once WHERE at < ?1")?.execute([now.0 - ONCE])?;
+    }
+    if group.iter().any(|q| q.order.applied.is_some()) {
+        prepared(connection, "DELETE FROM _applied WHERE at < ?1")?.execute([now.0 - APPLIED])?;
+    }
+    if group.iter().any(|q| !q.order.revoke.is_empty()) {
+        // The last stays, so that a number is never given twice.
+        let sql = "DELETE FROM revocation WHERE at < ?1 AND seq < (SELECT MAX(seq) FROM revocation)";
+        prepared(connection, sql)?.execute([now.0 - REVOKED])?;
+    }
+    Ok(())
 }
 
 fn prepared<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
@@ -163,8 +183,8 @@ fn perform(
     for (kind, payload) in &order.outbox {
         prepared(connection, outbox)?.execute((house.rng.id(now).to_string(), kind, payload, now.0))?;
     }
-    for job in crate::engine::jobs(house, order, now) {
-        prepared(connection, outbox)?.execute((&job.id, crate::engine::APPLY, &job.payload, now.0))?;
+    for job in apply::jobs(house, order, now).map_err(|f| Stop::Refused(Refusal::Failure(f)))? {
+        prepared(connection, outbox)?.execute((&job.id, APPLY, &*job.payload, now.0))?;
         kept.follow.push(job);
     }
     for what in &order.revoke {

@@ -1,0 +1,264 @@
+//! The admin socket: how the command line acts on a running server. A unix socket in the data folder, readable by its owner
+//! only, peer uid checked; one order a connection, as a line of JSON; every act leaves a leaf that names the operator.
+
+use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+
+use futures_util::StreamExt as _;
+use kernel::{Action, Credential, Failure, Permit, Principal, RequestId, TenantId, Write, may};
+use route::{Body, Intake, Raw, Reply, Run};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{Control, Tx};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+};
+
+use crate::{Server, people};
+
+/// Longest order, in bytes.
+const LONGEST: u64 = 256 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    #[serde(rename = "do")]
+    what: String,
+    #[serde(rename = "as")]
+    operator: String,
+    tenant: Option<String>,
+    slug: Option<String>,
+    name: Option<String>,
+    region: Option<String>,
+    #[serde(default)]
+    canary: bool,
+    #[serde(default)]
+    people: Vec<people::Person>,
+    email: Option<String>,
+    role: Option<String>,
+    password: Option<String>,
+    subject: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// Listens on `<data>/admin.sock` until the runtime ends.
+///
+/// # Errors
+/// Words for the terminal.
+pub(crate) fn listen(server: &Arc<Server>, data: &Path) -> Result<(), String> {
+    let path = data.join("admin.sock");
+    let _stale = std::fs::remove_file(&path); // the folder's lock is ours: whoever made it is gone
+    let said = |e: std::io::Error| format!("{}: {e}", path.display());
+    let listener = UnixListener::bind(&path).map_err(said)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(said)?;
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).map_err(said)?);
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0) {
+                tokio::spawn(converse(Arc::clone(&server), stream));
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn converse(server: Arc<Server>, stream: UnixStream) {
+    let (read, mut write) = stream.into_split();
+    let mut reader = BufReader::new(read);
+    let mut line = String::new();
+    let _length = (&mut reader).take(LONGEST).read_line(&mut line).await;
+    let order: Result<Order, _> = serde_json::from_str(&line);
+    let answer = match order {
+        Ok(order) if order.what == "call" => match call(&server, order, reader).await {
+            Ok(reply) => return forward(reply, write).await,
+            Err(failure) => Err(failure),
+        },
+        Ok(order) => act(&server, order).await,
+        Err(_) => Err(Failure::bad("an order is one line of JSON with `do` and `as`")),
+    };
+    let text = match answer {
+        Ok(value) => json!({"ok": value}),
+        Err(failure) => json!({"error": words(failure)}),
+    };
+    let _gone = write.write_all(format!("{text}\n").as_bytes()).await;
+}
+
+/// A failure as one line for the terminal.
+fn words(failure: Failure) -> String {
+    if let Failure::Internal(detail) = &failure {
+        return format!("internal: {detail}");
+    }
+    let problem = route::problem(failure);
+    let details = problem.errors.iter().map(|e| format!("{}: {}", e.field, e.detail)).chain(problem.detail);
+    std::iter::once(problem.title.to_owned()).chain(details).collect::<Vec<_>>().join(": ")
+}
+
+impl Server {
+    /// The operator's principal in one tenant, on the same walk as a request's.
+    pub(crate) async fn operator(&self, name: &str, tenant: TenantId) -> Result<Principal, Failure> {
+        if name.trim().is_empty() || name.len() > 200 {
+            return Err(Failure::bad("`as` names who acts"));
+        }
+        let now = self.clock.now();
+        let site = self.tenancy.inside(self.transport.inside(RequestId(self.rng.id(now)), now));
+        let caller = self.authentication.operator(site, name);
+        self.authentication.principal(self.tenancy.enter(caller, tenant).await?).await
+    }
+    /// A transaction of the house for the operator; `event` names its leaf.
+    pub(crate) async fn house_tx(&self, name: &str, event: &'static str) -> Result<Tx<Write>, Failure> {
+        let who = self.operator(name, TenantId::HOUSE).await?;
+        let permit: Permit<Write> = self.access.permit(who, may("house", "manage"), event, true).await?;
+        Ok(Tx::open(&self.store, permit))
+    }
+    async fn named(&self, name: Option<&str>) -> Result<TenantId, Failure> {
+        let name = name.ok_or(Failure::bad("`tenant` is missing: a slug or an id"))?;
+        if let Ok(id) = name.parse::<TenantId>() {
+            return Ok(id);
+        }
+        Ok(self.tenancy.named(name).await?.ok_or(Failure::NotFound)?.id)
+    }
+}
+
+async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
+    let who = order.operator.as_str();
+    match order.what.as_str() {
+        "status" => Ok(json!({
+            "version": crate::VERSION,
+            "nodes": 1,
+            "regions": server.app.regions.iter().map(|r| r.id).collect::<Vec<_>>(),
+            "engine": server.engine,
+        })),
+        "tenant.create" => {
+            let slug = order.slug.as_deref().ok_or(Failure::bad("`slug` is missing"))?;
+            let wish = people::Wish {
+                slug,
+                name: order.name.as_deref().unwrap_or(slug),
+                region: order.region.as_deref(),
+                canary: order.canary,
+                people: &order.people,
+            };
+            let made = people::found(server, who, &wish).await?;
+            serde_json::to_value(made).map_err(|_| Failure::internal("admin: answer"))
+        }
+        "tenant.list" => {
+            let mut list = Vec::new();
+            for id in server.tenancy.every().await? {
+                if let Some(home) = server.tenancy.home(id).await? {
+                    list.push(json!({"id": id, "slug": home.slug, "name": home.name, "url": home.url, "status": format!("{:?}", home.status).to_lowercase()}));
+                }
+            }
+            Ok(Value::Array(list))
+        }
+        "tenant.suspend" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let batch = server.house_tx(who, "tenant.suspended").await?.batch::<Control>(format!("tenant/{tenant}"));
+            tenancy::suspend(batch, tenant).commit().await.map(|_| Value::Null)
+        }
+        "tenant.resume" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let batch = server.house_tx(who, "tenant.resumed").await?.batch::<Control>(format!("tenant/{tenant}"));
+            tenancy::resume(batch, tenant).commit().await.map(|_| Value::Null)
+        }
+        "tenant.delete" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let batch = server.house_tx(who, "tenant.deleted").await?.batch::<Control>(format!("tenant/{tenant}"));
+            tenancy::delete(batch, tenant, server.clock.now()).commit().await.map(|_| Value::Null)
+        }
+        "member.add" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let person = people::Person {
+                email: order.email.ok_or(Failure::bad("`email` is missing"))?,
+                name: order.name.unwrap_or_default(),
+                role: order.role,
+                password: order.password,
+                subject: order.subject,
+            };
+            let user = people::join(server, who, tenant, &person).await?;
+            Ok(json!({"user": user}))
+        }
+        "user.deactivate" => {
+            let email = order.email.ok_or(Failure::bad("`email` is missing"))?;
+            people::deactivate(server, who, &email).await.map(|()| Value::Null)
+        }
+        _ => Err(Failure::bad("unknown order")),
+    }
+}
+
+/// Calls one route as the operator; what follows the order on the socket is the body.
+async fn call(
+    server: &Arc<Server>,
+    order: Order,
+    body: BufReader<tokio::net::unix::OwnedReadHalf>,
+) -> Result<Reply, Failure> {
+    let tenant = server.named(order.tenant.as_deref()).await?;
+    let who = server.operator(&order.operator, tenant).await?;
+    debug_assert!(matches!(who.credential(), Credential::Operator(_)), "the socket makes operators only");
+    let method = order.method.as_deref().and_then(|m| m.parse().ok()).ok_or(Failure::bad("`method` is missing"))?;
+    let path = order.path.ok_or(Failure::bad("`path` is missing"))?;
+    let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+    let matched = server.router.find(&method, path)?;
+    let mut headers = http::HeaderMap::new();
+    if let Some(kind) = order.kind.as_deref().and_then(|k| k.parse().ok()) {
+        headers.insert(http::header::CONTENT_TYPE, kind);
+    }
+    let mut raw = Raw {
+        params: matched.params,
+        query: route::form(query.as_bytes())?,
+        headers,
+        body: bytes::Bytes::new(),
+        stream: None,
+    };
+    let route = matched.route;
+    match route.serve.intake {
+        Intake::None => {}
+        Intake::Whole(cap) => {
+            let mut bytes = Vec::new();
+            let read = body.take(cap).read_to_end(&mut bytes).await;
+            read.map_err(|_| Failure::bad("the body ended early"))?;
+            raw.body = bytes.into();
+        }
+        Intake::Stream(_) => raw.stream = Some(Box::pin(pieces(body))),
+    }
+    let (action, event): (Action, _) = (route.action, route.serve.event);
+    match &route.serve.run {
+        Run::Read(run) => run(&server.store, server.access.permit(who, action, event, true).await?, raw, None).await,
+        Run::Write(run) => run(&server.store, server.access.permit(who, action, event, true).await?, raw, None).await,
+    }
+}
+
+/// What the socket still brings, piece by piece.
+fn pieces(
+    from: BufReader<tokio::net::unix::OwnedReadHalf>,
+) -> impl futures_util::Stream<Item = Result<bytes::Bytes, Failure>> + Send {
+    futures_util::stream::unfold(from, |mut from| async move {
+        let mut buffer = vec![0; 64 * 1024];
+        match from.read(&mut buffer).await {
+            Ok(0) => None,
+            Ok(length) => {
+                buffer.truncate(length);
+                Some((Ok(buffer.into()), from))
+            }
+            Err(_) => Some((Err(Failure::bad("the body ended early")), from)),
+        }
+    })
+}
+
+/// The head as one line, then the body.
+async fn forward(reply: Reply, mut to: tokio::net::unix::OwnedWriteHalf) {
+    let head = json!({"ok": {"status": reply.status.as_u16()}});
+    let mut sent = to.write_all(format!("{head}\n").as_bytes()).await;
+    match reply.body {
+        Body::Empty | Body::Page(_) => {}
+        Body::Bytes(bytes) => sent = to.write_all(&bytes).await,
+        Body::Stream(mut stream) => {
+            while let (Ok(()), Some(Ok(piece))) = (&sent, stream.next().await) {
+                sent = to.write_all(&piece).await;
+            }
+        }
+    }
+    let _gone = to.shutdown().await;
+}

@@ -1,0 +1,379 @@
+//! The people and tenants of a run: ordinary tenants with ordinary members, made over the admin socket.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+use kernel::Time;
+use manifest::{App, Method};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::{
+    evidence::{Miss, unclear},
+    instance::Instance,
+    openapi::OpenApi,
+    random,
+    wire::{Answer, Ask, Client},
+};
+
+/// How an app's people sign in, as far as the prober can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Password.
+    Password,
+    /// Mailed link.
+    MagicLink,
+    /// A token of the outside issuer.
+    Delegated,
+}
+
+/// One member of a canary tenant.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Mail address.
+    pub email: String,
+    /// User id.
+    pub user: String,
+    /// Role id.
+    pub role: &'static str,
+    /// Password, where there are any.
+    pub password: String,
+    /// `sub` at the outside issuer.
+    pub subject: String,
+}
+
+/// A canary tenant.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub id: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its host with the port.
+    pub host: String,
+    /// Path before every path.
+    pub prefix: String,
+    /// One person per role, in the manifest's order.
+    pub people: Vec<Person>,
+}
+
+impl Tenant {
+    /// The person of the first role.
+    ///
+    /// # Errors
+    /// Unclear when the server made no people.
+    pub fn owner(&self) -> Result<&Person, Miss> {
+        self.people.first().ok_or_else(|| Miss::Unclear("the canary has no people".to_owned()))
+    }
+    /// The origin that browsers see.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("https://{}", self.host)
+    }
+}
+
+/// What a sign-in gives.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Access token.
+    pub access: String,
+    /// Refresh token; empty in delegated mode.
+    pub refresh: String,
+    /// The device cookie, if one was set.
+    pub device: String,
+    made: (Instant, i64),
+}
+
+/// A running instance with the means to act on it.
+pub struct Stage {
+    /// The app.
+    pub app: Arc<App>,
+    /// The server.
+    pub instance: Instance,
+    /// When the run began.
+    pub began: (Time, Instant),
+    door: Door,
+    next: AtomicU32,
+    moved: AtomicI64,
+    tokens: Mutex<BTreeMap<String, Tokens>>,
+    tenants: Mutex<Vec<String>>,
+    openapi: OnceCell<OpenApi>,
+}
+
+/// How long a kept token is used, in milliseconds: well below any access token's life.
+const FRESH: i64 = 120_000;
+
+impl Stage {
+    /// A stage on a ready instance.
+    #[must_use]
+    pub fn new(app: Arc<App>, instance: Instance, now: Time) -> Self {
+        let door = match () {
+            () if app.auth.issuer.is_some() => Door::Delegated,
+            () if app.auth.methods.contains(&Method::Password) => Door::Password,
+            () => Door::MagicLink,
+        };
+        Self {
+            app,
+            instance,
+            began: (now, Instant::now()),
+            door,
+            next: AtomicU32::new(0),
+            moved: AtomicI64::new(0),
+            tokens: Mutex::default(),
+            tenants: Mutex::default(),
+            openapi: OnceCell::new(),
+        }
+    }
+    /// How people sign in.
+    #[must_use]
+    pub const fn door(&self) -> Door {
+        self.door
+    }
+    /// The instance's time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        let real = i64::try_from(self.began.1.elapsed().as_millis()).unwrap_or(0);
+        self.began.0.plus(real + self.moved.load(Ordering::SeqCst))
+    }
+    /// Moves the instance's clock on.
+    ///
+    /// # Errors
+    /// Unclear when it cannot be moved.
+    pub async fn advance(&self, millis: i64) -> Result<(), Miss> {
+        self.instance.advance(millis).await?;
+        self.moved.fetch_add(millis, Ordering::SeqCst);
+        Ok(())
+    }
+    /// A loopback address nobody has used yet, so that no probe spends another's budget.
+    pub fn source(&self) -> Ipv4Addr {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let [_, a, b, c] = (n + 2).to_be_bytes();
+        Ipv4Addr::new(127, a.wrapping_add(1), b, c)
+    }
+    /// Someone at a fresh address on any host.
+    #[must_use]
+    pub fn client(&self, host: &str, prefix: &str) -> Client {
+        Client::new(self.instance.net.clone(), host.to_owned(), prefix.to_owned(), self.source())
+    }
+    /// Someone at a fresh address on a tenant's host.
+    #[must_use]
+    pub fn at(&self, tenant: &Tenant) -> Client {
+        self.client(&tenant.host, &tenant.prefix)
+    }
+    /// The apex host with the port.
+    #[must_use]
+    pub fn apex(&self) -> String {
+        self.on(&self.app.domain)
+    }
+    /// A host with the port.
+    #[must_use]
+    pub fn on(&self, name: &str) -> String {
+        format!("{name}:{}", self.instance.net.address.port())
+    }
+    /// One host of each class: a tenant's (or the shared one), and the apex.
+    #[must_use]
+    pub fn hosts(&self, tenant: &Tenant) -> Vec<String> {
+        vec![tenant.host.clone(), self.apex()]
+    }
+    /// Makes a canary tenant with one person of each role.
+    ///
+    /// # Errors
+    /// Unclear with the server's words.
+    pub async fn canary(&self) -> Result<Tenant, Miss> {
+        let roles: Vec<&'static str> = self.app.roles.iter().map(|r| r.id).collect();
+        self.canary_named(&format!("canary-{}", random::hex(5)), &roles).await
+    }
+    /// Makes a canary tenant with a slug and roles of the caller's.
+    ///
+    /// # Errors
+    /// Unclear with the server's words.
+    pub async fn canary_named(&self, slug: &str, roles: &[&'static str]) -> Result<Tenant, Miss> {
+        let people: Vec<Person> = roles.iter().map(|role| self.invent(role)).collect();
+        let listed: Vec<Value> = people.iter().map(|p| self.described(p)).collect();
+        let order = json!({"do": "tenant.create", "as": "verify", "slug": slug, "name": slug, "canary": true, "region": null, "people": listed});
+        let made = self.instance.admin(&order).await?;
+        let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (id, url) = (text(&made, "id"), text(&made, "url"));
+        let rest = url.trim_start_matches("https://").trim_end_matches('/');
+        let (host, prefix) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
+        let told: Vec<Value> = made.get("people").and_then(Value::as_array).cloned().unwrap_or_default();
+        let user_of = |email: &str| told.iter().find(|p| text(p, "email") == email).map(|p| text(p, "user")).unwrap_or_default();
+        let people = people.into_iter().map(|p| Person { user: user_of(&p.email), ..p }).collect();
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+        Ok(Tenant { id, slug: slug.to_owned(), host: host.to_owned(), prefix, people })
+    }
+    /// Adds one more person to a tenant.
+    ///
+    /// # Errors
+    /// Unclear with the server's words.
+    pub async fn person(&self, tenant: &Tenant, role: &'static str) -> Result<Person, Miss> {
+        let person = self.invent(role);
+        self.join(tenant, &person, role).await
+    }
+    /// Adds someone who exists to a tenant.
+    ///
+    /// # Errors
+    /// Unclear with the server's words.
+    pub async fn join(&self, tenant: &Tenant, person: &Person, role: &'static str) -> Result<Person, Miss> {
+        let mut order = self.described(person);
+        if let Some(order) = order.as_object_mut() {
+            order.insert("do".to_owned(), "member.add".into());
+            order.insert("as".to_owned(), "verify".into());
+            order.insert("tenant".to_owned(), tenant.id.as_str().into());
+            order.insert("role".to_owned(), role.into());
+        }
+        let made = self.instance.admin(&order).await?;
+        let user = made.get("user").and_then(Value::as_str).map_or_else(|| person.user.clone(), str::to_owned);
+        Ok(Person { user, role, ..person.clone() })
+    }
+    fn invent(&self, role: &'static str) -> Person {
+        let tag = random::hex(6);
+        let password = if self.door == Door::Password { format!("Rowan-{}-{}", random::hex(4), random::hex(4)) } else { String::new() };
+        Person { email: format!("{role}-{tag}@canary.example").replace('_', "-"), user: String::new(), role, password, subject: format!("sub-{tag}") }
+    }
+    fn described(&self, p: &Person) -> Value {
+        let password = if p.password.is_empty() { Value::Null } else { p.password.as_str().into() };
+        let mut member = json!({"email": p.email, "name": "Canary", "role": p.role, "password": password});
+        if self.door == Door::Delegated
+            && let Some(member) = member.as_object_mut()
+        {
+            member.insert("subject".to_owned(), p.subject.as_str().into());
+        }
+        member
+    }
+    /// A live access token of a person at a tenant, kept for a while.
+    ///
+    /// # Errors
+    /// Unclear when they cannot sign in.
+    pub async fn token(&self, tenant: &Tenant, person: &Person) -> Result<String, Miss> {
+        let key = format!("{} {}", tenant.id, person.email);
+        let now = (Instant::now(), self.moved.load(Ordering::SeqCst));
+        let kept = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(kept) = kept {
+            let age = i64::try_from(now.0.duration_since(kept.made.0).as_millis()).unwrap_or(i64::MAX) + now.1 - kept.made.1;
+            if (0..FRESH).contains(&age) {
+                return Ok(kept.access);
+            }
+        }
+        let tokens = self.sign_in(tenant, person).await?;
+        let access = tokens.access.clone();
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(key, tokens);
+        Ok(access)
+    }
+    /// Signs in anew, from a fresh address.
+    ///
+    /// # Errors
+    /// Unclear when it does not work.
+    pub async fn sign_in(&self, tenant: &Tenant, person: &Person) -> Result<Tokens, Miss> {
+        let made = (Instant::now(), self.moved.load(Ordering::SeqCst));
+        match self.door {
+            Door::Delegated => {
+                let access = self.instance.issuer.token(&self.claims(tenant, person));
+                Ok(Tokens { access, refresh: String::new(), device: String::new(), made })
+            }
+            Door::Password => {
+                let answer = self.password(&self.at(tenant), &person.email, &person.password).await?;
+                self.tokens_of(&answer.decided()?.step("sign in")?, made)
+            }
+            Door::MagicLink => {
+                let link = self.magic_link(tenant, person).await?;
+                let answer = self.at(tenant).send(Ask::post("/api/v1/auth/magic", &json!({"token": link}))).await?;
+                self.tokens_of(&answer.decided()?.step("magic link")?, made)
+            }
+        }
+    }
+    /// Asks for a magic link and takes its token out of the mail.
+    ///
+    /// # Errors
+    /// Unclear when no mail comes.
+    pub async fn magic_link(&self, tenant: &Tenant, person: &Person) -> Result<String, Miss> {
+        let before = self.instance.mail.count(&person.email);
+        let ask = Ask::post("/api/v1/auth/magic-link", &json!({"email": person.email}));
+        self.at(tenant).send(ask).await?.decided()?.step("magic link request")?;
+        let mail = self.instance.mail.wait(&person.email, before).await?;
+        token_in(&mail.links())
+    }
+    /// A try to sign in with a password, whatever comes of it.
+    ///
+    /// # Errors
+    /// Unclear when no answer comes.
+    pub async fn password(&self, client: &Client, email: &str, password: &str) -> Result<Answer, Miss> {
+        client.send(Ask::post("/api/v1/auth/sign-in", &json!({"email": email, "password": password}))).await
+    }
+    /// Tokens out of an answer.
+    ///
+    /// # Errors
+    /// Unclear when there are none.
+    pub fn tokens_in(&self, answer: &Answer) -> Result<Tokens, Miss> {
+        self.tokens_of(answer, (Instant::now(), self.moved.load(Ordering::SeqCst)))
+    }
+    fn tokens_of(&self, answer: &Answer, made: (Instant, i64)) -> Result<Tokens, Miss> {
+        let access = answer.text("access_token");
+        if access.is_empty() {
+            return unclear("the answer to a sign-in has no access token");
+        }
+        let device = answer.all("set-cookie").find_map(|c| c.strip_prefix("__Host-device=")?.split(';').next());
+        Ok(Tokens { access, refresh: answer.text("refresh_token"), device: device.unwrap_or_default().to_owned(), made })
+    }
+    /// What a token of the outside issuer says about a person at a tenant.
+    #[must_use]
+    pub fn claims(&self, tenant: &Tenant, person: &Person) -> Value {
+        let now = self.now().seconds();
+        let (url, audience, claim) = self.app.auth.issuer.as_ref().map_or(("", "", "tenant"), |i| (&i.url, &i.audience, &i.tenant_claim));
+        let mut claims = json!({
+            "iss": url, "aud": audience, "sub": person.subject, "email": person.email, "amr": ["pwd", "mfa"], "auth_time": now - 1,
+            "iat": now - 5, "nbf": now - 5, "exp": now + 600,
+        });
+        if let Some(claims) = claims.as_object_mut() {
+            claims.insert(claim.to_owned(), tenant.id.as_str().into());
+        }
+        claims
+    }
+    /// The server's own description of its routes, with the canary's id in its place.
+    ///
+    /// # Errors
+    /// Unclear when it cannot be read.
+    pub async fn openapi(&self, tenant: &Tenant) -> Result<&OpenApi, Miss> {
+        self.openapi
+            .get_or_try_init(|| async {
+                let answer = self.at(tenant).send(Ask::get("/api/v1/openapi.json")).await?.decided()?.step("openapi")?;
+                OpenApi::read(&answer.json()).ok_or_else(|| Miss::Unclear("the OpenAPI document has no paths".to_owned()))
+            })
+            .await
+    }
+    /// Stops a probe whose control has no route yet.
+    ///
+    /// # Errors
+    /// Unbuilt when the route is not in the OpenAPI document.
+    pub async fn needs(&self, tenant: &Tenant, method: &str, path: &str) -> Result<(), Miss> {
+        if self.openapi(tenant).await?.has(method, path) { Ok(()) } else { Err(Miss::Unbuilt("its route is not built yet")) }
+    }
+    /// Asks the server to delete every canary made here.
+    pub async fn clear(&self) {
+        let ids = std::mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in ids {
+            let _gone = self.instance.admin(&json!({"do": "tenant.delete", "as": "verify", "tenant": id})).await;
+        }
+    }
+}
+
+/// The token of the first link that has one.
+///
+/// # Errors
+/// Unclear when there is none.
+pub fn token_in(links: &[String]) -> Result<String, Miss> {
+    let token = |link: &String| {
+        let (_, query) = link.split_once(['?', '#'])?;
+        let token = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
+        (token.len() >= 16).then(|| token.to_owned())
+    };
+    let last = |link: &String| link.rsplit('/').next().filter(|t| t.len() >= 32).map(str::to_owned);
+    links.iter().find_map(token).or_else(|| links.iter().find_map(last)).ok_or_else(|| Miss::Unclear("the mail has no link with a token".to_owned()))
+}
