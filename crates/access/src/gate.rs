@@ -1,7 +1,7 @@
 //! The gate `Principal + Action -> Permit`: the only place where permits are made.
 
 use std::sync::{
-    Arc, PoisonError, RwLock,
+    Arc, OnceLock, PoisonError, RwLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -27,7 +27,7 @@ pub struct Access {
     mint: Mint<Permits>,
     lookup: Lookup,
     policy: RwLock<Arc<Policy>>,
-    jobs: Vec<(&'static str, Action)>,
+    jobs: OnceLock<Vec<(&'static str, Action)>>,
     development: bool,
     clock: Arc<dyn Clock>,
     refusals: Refusals,
@@ -58,13 +58,12 @@ impl Access {
         let matrix = Matrix::compile(&app);
         let policy = RwLock::new(Arc::new(Policy { app, matrix }));
         let counts = [AtomicU64::new(0), AtomicU64::new(0)];
-        Self { mint, lookup, policy, jobs: Vec::new(), development, clock, refusals: Refusals::default(), counts }
+        Self { mint, lookup, policy, jobs: OnceLock::new(), development, clock, refusals: Refusals::default(), counts }
     }
-    /// What each job may do: its own declared action and nothing else.
-    #[must_use]
-    pub fn jobs(mut self, jobs: Vec<(&'static str, Action)>) -> Self {
-        self.jobs = jobs;
-        self
+    /// What each job may do: its own declared action and nothing else. Said once, when every section is known; until then
+    /// no job may do anything.
+    pub fn jobs(&self, jobs: Vec<(&'static str, Action)>) {
+        drop(self.jobs.set(jobs));
     }
     /// Takes an edited app; requests under way keep what was decided.
     pub fn reload(&self, app: Arc<App>) {
@@ -120,8 +119,8 @@ impl Access {
     }
 
     /// INVARIANT: a job holds its own declared action and nothing else.
-    fn job(&self, job: &str, action: Action) -> Result<Grant, Failure> {
-        let own = self.jobs.iter().any(|(name, declared)| *name == job && *declared == action);
+    fn job(&self, job: &'static str, action: Action) -> Result<Grant, Failure> {
+        let own = self.jobs.get().is_some_and(|all| all.contains(&(job, action)));
         if own { Ok(Grant::PLAIN) } else { Err(Failure::Refused(Reason::NotGranted)) }
     }
 
@@ -242,7 +241,8 @@ mod tests {
         let mint = std::mem::replace(&mut house.keys, bench::keys()).permit;
         let lookup = Lookup::new(&mint, &house.store);
         let access = Access::new(mint, lookup, Arc::new(bench::app()), development, house.clock.clone());
-        (house, access.jobs(vec![("sweep", may("house", "sweep"))]))
+        access.jobs(vec![("sweep", may("house", "sweep"))]);
+        (house, access)
     }
 
     fn apex() -> Home {

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a measurement; run with --release -- --ignored --nocapture"]
+    #[ignore = "a measurement; run with --ignored --nocapture, optimised"]
     #[expect(clippy::print_stdout, reason = "a measurement")]
     fn cost_of_a_leaf() {
         let (chained, mut at, event) = (Chained::new([1; 32]), Head::default(), event(vec![("email", "a@b".into())]));

@@ -8,7 +8,8 @@ use route::{Asking, Body, Changing, Done, Reply, Route, get, get_audited, may};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Head, Reader, Tx};
+use store::{Head, Own, Tx};
+use tokio::sync::mpsc::Receiver;
 
 use crate::{
     leaf::{Leaf, leaf_hash},
@@ -156,7 +157,11 @@ async fn list(call: Asking<Asked>) -> Result<Page, Failure> {
                 break;
             }
             seen += 1;
-            if newest { high = seq } else { low = seq + 1 }
+            if newest {
+                high = seq
+            } else {
+                low = seq + 1
+            }
             if !input.filters() || input.matches(&serde_json::from_slice(&body).map_err(|_| damaged())?) {
                 found.push((seq, body));
             }
@@ -191,28 +196,32 @@ async fn items(tx: &Tx<Read>, found: Vec<(i64, Vec<u8>)>) -> Result<Vec<Item>, F
     found.into_iter().map(item).collect()
 }
 
-/// The whole log, a leaf a line, with the leaf of this export as its last.
+/// The whole log up to here, a leaf a line.
 async fn export(call: Changing<()>) -> Result<Done<Reply>, Failure> {
-    let reader = call.tx.reader();
-    let receipt = call.tx.batch::<store::Own>("audit").commit().await?;
-    let (size, ..) = end(reader.all(&sql::HEAD, ()).await?);
-    let lines = stream::try_unfold((reader, 0), move |(reader, low)| slice(reader, low, size));
-    let reply = Reply::new(StatusCode::OK, Body::Stream(Box::pin(lines)))
+    let (size, ..) = end(call.tx.all(&sql::HEAD, ()).await?);
+    let leaves = call.tx.stream(&sql::BODIES, (size,));
+    let receipt = call.tx.batch::<Own>("audit").commit().await?;
+    let reply = Reply::new(StatusCode::OK, Body::Stream(Box::pin(stream::unfold(leaves, lines))))
         .with(header::CONTENT_TYPE, "application/jsonl")
         .with(header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\"");
     Ok(Done::ok(receipt, reply))
 }
 
-async fn slice(reader: Reader, low: i64, size: i64) -> Result<Option<(Bytes, (Reader, i64))>, Failure> {
-    let stored = reader.all(&sql::FORWARD, (low, size, whole(SLICE))).await?;
-    let Some((last, ..)) = stored.last() else { return Ok(None) };
-    let next = last + 1;
-    let mut lines = Vec::new();
-    for (_, body, _) in &stored {
-        lines.extend_from_slice(body);
-        lines.push(b'\n');
+type Leaves = Receiver<Result<(Vec<u8>,), Failure>>;
+
+async fn lines(mut leaves: Leaves) -> Option<(Result<Bytes, Failure>, Leaves)> {
+    let mut ready = Vec::new();
+    leaves.recv_many(&mut ready, SLICE).await;
+    if ready.is_empty() {
+        return None;
     }
-    Ok(Some((lines.into(), (reader, next))))
+    let text = ready.into_iter().try_fold(Vec::new(), |mut text, leaf| {
+        let (body,) = leaf?;
+        text.extend_from_slice(&body);
+        text.push(b'\n');
+        Ok(text)
+    });
+    Some((text.map(Bytes::from), leaves))
 }
 
 /// What a check of the whole log found.
@@ -277,9 +286,9 @@ fn walk(checker: &mut Checker, stored: Vec<Stored>) -> Result<(), Broken> {
 
 /// The recorded end; the beginning when nothing was written yet.
 fn end(rows: Vec<(i64, Vec<u8>, i64)>) -> (i64, [u8; 32], Time) {
-    rows.into_iter().next().map_or((0, [0; 32], Time(0)), |(size, hash, at)| {
-        (size, hash.try_into().unwrap_or([0xff; 32]), Time(at))
-    })
+    rows.into_iter()
+        .next()
+        .map_or((0, [0; 32], Time(0)), |(size, hash, at)| (size, hash.try_into().unwrap_or([0xff; 32]), Time(at)))
 }
 
 #[cfg(test)]

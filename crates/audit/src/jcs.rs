@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn every_character_as_the_oracle_writes_it() {
-        let samples = ["", "plain", "quote\" back\\slash /", "ø 漢字 😀 \u{2028}\u{2029}", "\u{7f}\u{80}\u{ffff}\u{10ffff}"];
+        let samples =
+            ["", "plain", "quote\" back\\slash /", "ø 漢字 😀 \u{2028}\u{2029}", "\u{7f}\u{80}\u{ffff}\u{10ffff}"];
         for sample in samples {
             assert_eq!(written(sample), serde_jcs::to_string(sample).unwrap());
         }

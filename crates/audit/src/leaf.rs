@@ -82,7 +82,7 @@ impl<'l> Leaf<'l> {
         let mut fields: Vec<(&str, &str)> = self.fields.iter().map(|(name, c)| (name.as_ref(), c.as_ref())).collect();
         fields.sort_by(|(a, _), (b, _)| jcs::order(a, b));
         let mut out = Vec::with_capacity(640 + self.target.len() + 90 * fields.len());
-        let mut member = |name: &str, value: &str, out: &mut Vec<u8>| {
+        let member = |name: &str, value: &str, out: &mut Vec<u8>| {
             out.extend(name.as_bytes());
             jcs::string(out, value);
         };

@@ -12,6 +12,8 @@ statements! {
     /// The same, the newest first.
     BACKWARD: Query<Own, (i64, i64, i64), Stored> =
         "SELECT seq, body, hash FROM _leaf WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+    /// Every leaf before a place.
+    BODIES: Query<Own, (i64,), (Vec<u8>,)> = "SELECT body FROM _leaf WHERE seq < $1 ORDER BY seq";
     /// The first leaf at a moment or later.
     SINCE: Query<Own, (i64,), (i64,)> = "SELECT seq FROM _leaf WHERE at >= $1 ORDER BY at, seq LIMIT 1";
     /// Values not yet erased of the leaves from one place to another.

@@ -1,5 +1,5 @@
-use kernel::{SessionId, TenantId, Time, UserId};
-use store::{Table, Value, statements};
+use kernel::{SessionId, Time, UserId};
+use store::{Control, Table, Value, statements};
 
 use crate::{
     mail_token::Found,
@@ -127,13 +127,4 @@ statements! {
     TOKENS_SPENT: Change<Control, (UserId, &'static str, Time)> =
         "UPDATE mail_token SET used_at = $3, data = NULL WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL";
     TOKENS_PURGE: Change<Control, (Time,)> = "DELETE FROM mail_token WHERE expires_at < $1";
-
-    // For the memory of sessions that a tenant's roster gives.
-    CREDENTIALS: Query<Control, (), (String, i64)> =
-        "SELECT SUBSTR(phc, 1, 10), COUNT(*) FROM credential GROUP BY 1 ORDER BY 1";
-}
-
-/// A tenant as a value: none on a shared host.
-pub(crate) fn bound(tenant: Option<TenantId>) -> Value {
-    tenant.into()
 }

@@ -269,7 +269,7 @@ impl Cli {
                     Report::Json => "json",
                     Report::Junit => "junit",
                 };
-                app::verify(&app, only, format, database, strict, environment())
+                app::verify(&app, only, format, database, strict)
             }
             Command::New { name } => app::new(&name),
             Command::Checks => app::checks(),

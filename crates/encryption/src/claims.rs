@@ -11,5 +11,8 @@ pub const CLAIMS: [Claim; 4] = [
         check: "vault.key_separation",
         keeps: "Each purpose, tenant, collection and field has its own key, derived with HKDF from the tenant's",
     },
-    Claim { check: "vault.region_keys", keeps: "Each region has its own root key; a region's root opens no other's keys" },
+    Claim {
+        check: "vault.region_keys",
+        keeps: "Each region has its own root key; a region's root opens no other's keys",
+    },
 ];

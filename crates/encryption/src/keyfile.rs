@@ -49,21 +49,24 @@ pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, 
 /// Writes the file, readable by its owner alone; durable, name and content, when it returns.
 pub(crate) fn write(folder: &Path, key: &Wrapped) -> Result<(), Failure> {
     let text = serde_json::to_vec(key).map_err(|_| Failure::internal("encryption: a wrapped key is not JSON"))?;
-    place(folder, &path(folder, key.tenant, key.version), &text).map_err(|e| failed(&e))
+    let path = path(folder, key.tenant, key.version);
+    // Named after the random part of its content: two writers never share a draft.
+    let draft = path.with_extension(hex::encode(key.wrapped.get(6..14).unwrap_or_default()));
+    place(folder, &draft, &path, &text).map_err(|e| failed(&e))
 }
 
-fn place(folder: &Path, path: &Path, text: &[u8]) -> std::io::Result<()> {
+fn place(folder: &Path, draft: &Path, path: &Path, text: &[u8]) -> std::io::Result<()> {
     if !folder.is_dir() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())?;
     }
-    let draft = path.with_extension("part");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     file.write_all(text)?;
     file.sync_all()?;
     // A link, not a rename: it fails when the name is taken.
-    fs::hard_link(&draft, path)?;
-    fs::remove_file(&draft)?;
+    let linked = fs::hard_link(draft, path);
+    fs::remove_file(draft)?;
+    linked?;
     File::open(folder)?.sync_all()
 }
 
@@ -93,6 +96,7 @@ mod tests {
         assert_eq!(mode(&path(&folder, TenantId::HOUSE, 1)), 0o600);
         assert!(write(&folder, &key(1)).is_err());
         assert_eq!(read(&folder, TenantId::HOUSE, 1), Ok(Some(first)));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]

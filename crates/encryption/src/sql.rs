@@ -5,15 +5,19 @@ use store::{Control, Table, Value, statements};
 #[must_use]
 pub fn tables() -> Vec<Table> {
     vec![
-        Table::control("tenant_key", "never: wrapped keys do not leave the region", "when no copy sealed by it remains")
-            .text("tenant")
-            .int("version")
-            .text("region")
-            .text("root")
-            .blob("wrapped")
-            .int("created_at")
-            .opt_int("retired_at")
-            .key(2),
+        Table::control(
+            "tenant_key",
+            "never: wrapped keys do not leave the region",
+            "when no copy sealed by it remains",
+        )
+        .text("tenant")
+        .int("version")
+        .text("region")
+        .text("root")
+        .blob("wrapped")
+        .int("created_at")
+        .opt_int("retired_at")
+        .key(2),
     ]
 }
 

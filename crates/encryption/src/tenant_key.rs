@@ -92,15 +92,19 @@ pub(crate) fn wrap_new(
 pub(crate) fn unwrap(wrapped: &Wrapped, root: &Secret) -> Result<Secret, Failure> {
     if wrapped.root != root_name(&wrapped.region, root)? {
         return Err(Failure::Internal(
-            format!("encryption: region {}'s keys were wrapped by another root key than the one configured", wrapped.region)
-                .into(),
+            format!(
+                "encryption: region {}'s keys were wrapped by another root key than the one configured",
+                wrapped.region
+            )
+            .into(),
         ));
     }
     let (id, number) = (wrapped.tenant.to_string(), wrapped.version.to_be_bytes());
     let context: [&[u8]; 3] = [wrapped.region.as_bytes(), id.as_bytes(), &number];
     let key = wrapping(&wrapped.region, root)?;
     let damaged = || Failure::internal("encryption: a wrapped tenant key is damaged or another tenant's");
-    let kek = Blob::parse(&wrapped.wrapped).map(|b| b.open(&key, &context)).transpose()?.flatten().ok_or_else(damaged)?;
+    let kek =
+        Blob::parse(&wrapped.wrapped).map(|b| b.open(&key, &context)).transpose()?.flatten().ok_or_else(damaged)?;
     if kek.expose().len() == 32 { Ok(kek) } else { Err(damaged()) }
 }
 

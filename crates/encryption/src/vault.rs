@@ -114,7 +114,8 @@ impl Vault {
     pub async fn check(&self) -> Result<(), Failure> {
         for (region, name) in self.0.lookup.all(TenantId::HOUSE, &sql::ROOTS, ()).await? {
             if root_name(&region, self.root(&region)?)? != name {
-                let words = format!("encryption: the root key of region {region} is not the one its keys were wrapped by");
+                let words =
+                    format!("encryption: the root key of region {region} is not the one its keys were wrapped by");
                 return Err(Failure::Internal(words.into()));
             }
         }
@@ -264,8 +265,7 @@ impl Vault {
     fn unwrapped(&self, wrapped: &[(Wrapped, bool)]) -> Result<Ring, Failure> {
         let none = || Failure::internal("encryption: the tenant has no key");
         let (last, _) = wrapped.iter().rfind(|(_, retired)| !retired).ok_or_else(none)?;
-        let root = self.root(&last.region)?;
-        let keys = wrapped.iter().map(|(key, _)| Ok((key.version, unwrap(key, root)?)));
+        let keys = wrapped.iter().map(|(key, _)| Ok((key.version, unwrap(key, self.root(&key.region)?)?)));
         Ok(Ring { region: last.region.clone(), keys: keys.collect::<Result<_, Failure>>()?, live: last.version })
     }
 }
@@ -296,9 +296,7 @@ fn place<'s>(spot: &Spot<'s>, tenant: &'s str) -> [&'s [u8]; 5] {
     [spot.region, tenant, spot.collection, spot.field, spot.row].map(str::as_bytes)
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.unwrap_or_else(|_| Err(Failure::internal("encryption: work on the key folder stopped")))
 }

@@ -27,6 +27,8 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     let capped: String = word.chars().take(60).collect();
     known
         .into_iter()
+        // Lengths alone tell most candidates apart.
+        .filter(|k| k.len().abs_diff(capped.len()) <= 2 * bound)
         .map(|k| (distance(&capped, k), k))
         .filter(|(d, k)| *d <= bound && *d < k.chars().count())
         .min_by_key(|(d, _)| *d)

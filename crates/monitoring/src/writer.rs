@@ -4,7 +4,7 @@ use std::{
     io::{BufWriter, Write},
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, TryRecvError},
+        mpsc::{Receiver, SyncSender},
     },
     time::Duration,
 };
@@ -48,10 +48,7 @@ pub(crate) fn write(messages: &Receiver<Message>, sink: Box<dyn Write + Send>, s
             if out.write_all(text.as_bytes()).is_err() {
                 shared.metrics.lost(1);
             }
-            next = match messages.try_recv() {
-                Ok(message) => Some(message),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = messages.try_recv().ok();
         }
         let total = shared.metrics.lines_lost();
         if total > lost {

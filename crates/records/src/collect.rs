@@ -86,7 +86,7 @@ pub(crate) fn value(field: &Field, pattern: Option<&Regex>, json: &Json, currenc
 }
 
 fn barred(field: &Field, at: usize, allowed: &Allowed) -> Option<(&'static str, &'static str)> {
-    if field.derived.is_some() && !(allowed.inside && allowed.write.has(at)) {
+    if field.derived.is_some() {
         return Some(if allowed.read.has(at) || allowed.inside {
             ("derived", "is derived and never accepted from outside")
         } else {

@@ -6,8 +6,10 @@
 
 mod action;
 mod answer;
+mod batch;
 mod body;
 mod card;
+mod change;
 mod claims;
 mod collect;
 mod csv;

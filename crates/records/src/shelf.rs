@@ -42,7 +42,9 @@ pub(crate) struct Shelf {
     pub(crate) sequence: Option<usize>,
     /// Statements.
     pub(crate) sql: sql::Shelf,
-    /// Declared actions.
+    /// Statements of imports.
+    pub(crate) stage: sql::Stage,
+    /// Declared actions, and `unpublish` where records are published.
     pub(crate) actions: Vec<Arc<Plan>>,
 }
 
@@ -93,7 +95,8 @@ impl Shelf {
             sealed: fields().enumerate().filter(|(_, f)| sealed(f)).fold(FieldSet::NONE, |set, (i, _)| set.with(i)),
             sequence: fields().position(|f| f.derived == Some(Derived::Sequence)),
             sql: sql::Shelf::new(app, &def),
-            actions: def.actions.iter().map(|a| Arc::new(Plan::new(app, &def, a))).collect(),
+            stage: sql::Stage::new(app, &def),
+            actions: Plan::all(&def),
             def,
         })
     }

@@ -1,5 +1,7 @@
 //! Creating, changing and deleting records: what a batch is made of.
 
+use std::sync::Arc;
+
 use kernel::{Failure, FieldSet, Home, Mode, Permit, Time};
 use manifest::Derived;
 use serde_json::{Map, Value as Json};
@@ -8,7 +10,7 @@ use store::{Batch, Own, Tx, Value};
 use crate::{
     collect::{Allowed, Errors, members},
     derive, reach, refer, seal,
-    shelf::{Records, Shelf},
+    shelf::{Records, Shelf, column_type},
     sql::{self, Bound, quoted},
 };
 
@@ -16,7 +18,7 @@ use crate::{
 pub(crate) struct Writer<'w> {
     pub(crate) records: &'w Records,
     pub(crate) shelf: &'w Shelf,
-    pub(crate) home: &'w Home,
+    pub(crate) home: Arc<Home>,
     /// The acting user's id.
     pub(crate) me: Value,
     pub(crate) now: Time,
@@ -33,13 +35,13 @@ pub(crate) struct Fresh {
 
 impl<'w> Writer<'w> {
     /// Under a permit, by its field sets.
-    pub(crate) fn new<M: Mode>(records: &'w Records, shelf: &'w Shelf, permit: &'w Permit<M>) -> Self {
+    pub(crate) fn new<M: Mode>(records: &'w Records, shelf: &'w Shelf, permit: &Permit<M>) -> Self {
         let (principal, grant) = (permit.principal(), permit.reach());
         let allowed = Allowed { read: crate::answer::readable(shelf, grant), write: grant.write, inside: false };
         Self {
             records,
             shelf,
-            home: principal.home(),
+            home: Arc::clone(principal.home()),
             me: principal.user().into(),
             now: principal.at(),
             allowed,
@@ -49,7 +51,7 @@ impl<'w> Writer<'w> {
     /// The same person writing to another collection, where a declaration says which fields.
     pub(crate) fn elsewhere(&self, shelf: &'w Shelf, fields: FieldSet) -> Self {
         let allowed = Allowed { read: fields, write: fields, inside: false };
-        Self { shelf, me: self.me.clone(), allowed, ..*self }
+        Self { records: self.records, shelf, home: Arc::clone(&self.home), me: self.me.clone(), now: self.now, allowed }
     }
 
     /// A record of these members: checked, completed, sealed.
@@ -101,7 +103,7 @@ impl<'w> Writer<'w> {
                 _ => {}
             }
         }
-        seal::seal(self.records, self.shelf, self.home, &id, values.iter_mut().enumerate()).await?;
+        seal::seal(self.records, self.shelf, &self.home, &id, values.iter_mut().enumerate()).await?;
         Ok(Fresh { id, values, files: found.files })
     }
 
@@ -169,7 +171,7 @@ impl<'w> Writer<'w> {
             errors.add(self.shelf.field(parent).map_or("", |f| f.id), "read_only", "a part stays where it was made");
         }
         let found = refer::look_up(self, tx, &mut values, FieldSet::NONE, id, errors).await?;
-        seal::seal(self.records, self.shelf, self.home, id, values.iter_mut().map(|(at, v)| (*at, v))).await?;
+        seal::seal(self.records, self.shelf, &self.home, id, values.iter_mut().map(|(at, v)| (*at, v))).await?;
         Ok(Change { values, files: found.files })
     }
 
@@ -188,7 +190,7 @@ impl<'w> Writer<'w> {
         let mut after: Vec<String> = self.shelf.def.fields.iter().map(|f| quoted(f.id)).collect();
         for (at, value) in change.values {
             if let (Some(field), Some(slot)) = (self.shelf.field(at), after.get_mut(at)) {
-                *slot = bound.cast(value);
+                *slot = bound.typed(column_type(field), value);
                 sets.push(format!("{} = {slot}", quoted(field.id)));
             }
         }

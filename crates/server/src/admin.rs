@@ -4,7 +4,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use futures_util::StreamExt as _;
-use kernel::{Action, Credential, Failure, Permit, Principal, RequestId, TenantId, Write, may};
+use kernel::{Action, Credential, Failure, Permit, Principal, TenantId, Write, may};
 use route::{Body, Intake, Raw, Reply, Run};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -104,8 +104,7 @@ impl Server {
             return Err(Failure::bad("`as` names who acts"));
         }
         let now = self.clock.now();
-        let site = self.tenancy.inside(self.transport.inside(RequestId(self.rng.id(now)), now));
-        let caller = self.authentication.operator(site, name);
+        let caller = self.authentication.operator(self.inside(now), name);
         self.authentication.principal(self.tenancy.enter(caller, tenant).await?).await
     }
     /// A transaction of the house for the operator; `event` names its leaf.

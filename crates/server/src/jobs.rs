@@ -1,8 +1,12 @@
 //! A job walks the same way as a request: peer, site, caller, tenant, principal, permit.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use kernel::{Failure, Home, RequestId, Status, TenantId};
+use kernel::{Failure, RequestId, Site, TenantId, Time};
 use route::{Job, Raw, Run};
 
 use crate::Server;
@@ -12,13 +16,12 @@ pub(crate) fn start(server: &Arc<Server>) {
     for at in 0..server.jobs.len() {
         let server = Arc::clone(server);
         tokio::spawn(async move {
-            let Some(job) = server.jobs.get(at) else { return };
+            let Some((job, wake)) = server.jobs.get(at) else { return };
             loop {
-                // Woken early by a commit that left work in the outbox.
-                let _either = tokio::time::timeout(job.every, server.outbox.notified()).await;
+                // Woken early by a commit that left work of its kind in the outbox.
+                let _either = tokio::time::timeout(job.every, wake.notified()).await;
                 if let Err(failure) = run(&server, job).await {
-                    let detail = format!("job {}: {failure:?}", job.name);
-                    server.monitor.fault(RequestId::default(), Some(TenantId::HOUSE), &detail);
+                    server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -28,10 +31,8 @@ pub(crate) fn start(server: &Arc<Server>) {
 
 async fn run(server: &Server, job: &Job) -> Result<(), Failure> {
     let now = server.clock.now();
-    let peer = server.transport.inside(RequestId(server.rng.id(now)), now);
-    let site = server.tenancy.inside(peer);
-    let caller = server.authentication.job(site, job.name);
-    let tenant = server.tenancy.enter(caller, Arc::clone(&server.house));
+    let caller = server.authentication.job(server.inside(now), job.name);
+    let tenant = server.tenancy.enter(caller, TenantId::HOUSE).await?;
     let principal = server.authentication.principal(tenant).await?;
     let raw = Raw {
         params: Vec::new(),
@@ -42,26 +43,27 @@ async fn run(server: &Server, job: &Job) -> Result<(), Failure> {
     };
     match &job.serve.run {
         Run::Read(run) => {
-            let permit = server.access.permit(principal, job.action, job.serve.event).await?;
+            let permit = server.access.permit(principal, job.action, job.serve.event, true).await?;
             run(&server.store, permit, raw, None).await?;
         }
         Run::Write(run) => {
-            let permit = server.access.permit(principal, job.action, job.serve.event).await?;
+            let permit = server.access.permit(principal, job.action, job.serve.event, true).await?;
             run(&server.store, permit, raw, None).await?;
         }
     }
     Ok(())
 }
 
-/// The house as a tenant: what jobs and the apex host act in.
-pub(crate) fn house(app: &manifest::App, url: String) -> Home {
-    Home {
-        id: TenantId::HOUSE,
-        slug: String::new(),
-        name: app.name.clone(),
-        region: app.regions.first().map_or("main", |r| r.id).to_owned(),
-        url,
-        status: Status::Active,
-        modules: Vec::new(),
+/// Wakes the jobs that drain outbox rows of this kind: those whose names begin with it.
+pub(crate) fn wake(jobs: &[(Job, tokio::sync::Notify)], kind: &str) {
+    let theirs = |name: &str| name.split('.').next() == Some(kind);
+    jobs.iter().filter(|(job, _)| theirs(job.name)).for_each(|(_, wake)| wake.notify_one());
+}
+
+impl Server {
+    /// The site of work that nobody sent: jobs and the admin socket.
+    pub(crate) fn inside(&self, now: Time) -> Site {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.tenancy.inside(self.transport.stranger(loopback, RequestId(self.rng.id(now)), true, now))
     }
 }

@@ -91,3 +91,25 @@ async fn connection(
         },
     };
 }
+
+/// Plain HTTP beside TLS: pages of hosts we serve are sent to TLS, everything else is refused unrun.
+pub(crate) async fn redirect(server: Arc<Server>, listener: TcpListener) {
+    let builder = Arc::new(builder(&server));
+    let connections = Connections::new(server.app.edge.flood.connections_per_ip);
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Some(guard) = connections.enter(peer.ip()) else { continue };
+        let (server, builder) = (Arc::clone(&server), Arc::clone(&builder));
+        tokio::spawn(async move {
+            let _guard = guard;
+            let service = service_fn(move |request: Request<Incoming>| {
+                let server = Arc::clone(&server);
+                async move { Ok::<_, std::convert::Infallible>(pipeline::insist(&server, peer, &request).await) }
+            });
+            let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}

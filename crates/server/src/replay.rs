@@ -4,7 +4,7 @@ use encryption::hash;
 use http::StatusCode;
 use kernel::{Actor, Failure, Principal, Write};
 use route::{Body, Pending, Raw, Reply};
-use store::Tx;
+use store::{KeptReply, Tx};
 
 use crate::Server;
 
@@ -32,8 +32,8 @@ pub(crate) async fn once(
     }
     let key = hash::sha256(format!("{}\n{template}\n{given}", who.actor()).as_bytes()).to_vec();
     let request = fingerprint(&raw);
-    if let Some((earlier, answer)) = server.store.replay(who.tenant(), &key).await? {
-        return again(earlier == request, answer);
+    if let Some(earlier) = server.store.replay(who.tenant(), &key).await? {
+        return again(earlier.request == request, earlier.reply);
     }
     let remember = (key.clone(), request);
     let prepare: Prepare = Some(Box::new(move |tx| tx.once(remember.0, remember.1)));
@@ -41,7 +41,8 @@ pub(crate) async fn once(
     if let Body::Bytes(bytes) = &reply.body
         && bytes.len() <= KEPT
     {
-        server.store.keep_reply(who.tenant(), &key, reply.status.as_u16(), bytes).await?;
+        let kept = KeptReply { status: reply.status.as_u16(), headers: String::new(), body: bytes.to_vec() };
+        server.store.keep_reply(who.tenant(), &key, &kept).await?;
     }
     Ok(reply)
 }
@@ -60,11 +61,11 @@ fn fingerprint(raw: &Raw) -> Vec<u8> {
     hash::sha256(&text).to_vec()
 }
 
-fn again(same: bool, answer: Option<(u16, Vec<u8>)>) -> Result<Reply, Failure> {
+fn again(same: bool, answer: Option<KeptReply>) -> Result<Reply, Failure> {
     if !same {
         return Err(Failure::bad("this idempotency key was used for another request"));
     }
-    let (status, body) =
+    let KeptReply { status, body, .. } =
         answer.ok_or(Failure::Conflict("this request was carried out already; its answer was not kept".into()))?;
     let status = StatusCode::from_u16(status).map_err(|_| Failure::internal("replay: status"))?;
     let mark = http::HeaderName::from_static("idempotent-replayed");

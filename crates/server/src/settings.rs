@@ -64,6 +64,10 @@ impl Kept {
         };
         Ok(Self { path, values })
     }
+    /// The value called `name`, if it was made.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
     /// The value called `name`, made now if it is new.
     pub(crate) fn value(&mut self, name: &str, make: impl FnOnce() -> String) -> Result<String, String> {
         if let Some(value) = self.values.get(name) {

@@ -121,12 +121,12 @@ impl Directory {
         Ok(self.lookup.maybe(TenantId::HOUSE, query, args).await?.map(|entry| Arc::new(self.home(entry))))
     }
 
+    pub(crate) fn url(&self, slug: &str) -> String {
+        if self.app.tenant.membership_slug { format!("{}/w/{slug}", self.shared.url) } else { self.hosts.url(slug) }
+    }
+
     fn home(&self, entry: Entry) -> Home {
-        let url = if self.app.tenant.membership_slug {
-            format!("{}/w/{}", self.shared.url, entry.slug)
-        } else {
-            self.hosts.url(&entry.slug)
-        };
+        let url = self.url(&entry.slug);
         Home {
             id: entry.id,
             slug: entry.slug,

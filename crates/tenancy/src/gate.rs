@@ -94,6 +94,12 @@ impl Tenancy {
         self.directory.hosts()
     }
 
+    /// Url of the tenant of a slug.
+    #[must_use]
+    pub fn url(&self, slug: &str) -> String {
+        self.directory.url(slug)
+    }
+
     /// Drops what a commit revoked.
     pub fn forget(&self, what: &Revoke) {
         match what {

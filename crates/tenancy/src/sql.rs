@@ -1,5 +1,5 @@
 use kernel::{TenantId, Time, UserId};
-use store::{Table, statements};
+use store::{Control, Own, Table, statements};
 
 use crate::{directory::Entry, roster::Member};
 

@@ -5,7 +5,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use route::BodyStream;
 

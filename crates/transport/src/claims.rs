@@ -5,8 +5,9 @@ const fn claim(check: &'static str, keeps: &'static str) -> Claim {
 }
 
 /// Checks this section keeps.
-pub const CLAIMS: [Claim; 11] = [
+pub const CLAIMS: [Claim; 12] = [
     claim("edge.tls", "TLS 1.2 at least, 1.3 preferred, only suites with AEAD and ephemeral keys"),
+    claim("edge.origin_lock", "Behind a locked origin only requests with the proxies' secret are answered"),
     claim("edge.https_redirect", "Plain HTTP answers pages with a redirect and refuses everything else unrun"),
     claim("edge.hsts", "Answers over TLS carry HSTS as the manifest has it; answers over plain HTTP none"),
     claim("edge.csp", "Every answer carries a strict policy with a nonce of 128 random bits"),

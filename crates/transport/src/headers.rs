@@ -151,26 +151,15 @@ pub(crate) mod tests {
     use http::StatusCode;
     use http_body_util::BodyExt;
     use kernel::Id;
-    use manifest::{Edge, Flood, Hsts, Millis};
+    use manifest::Edge;
 
     use super::*;
 
     pub(crate) fn edge() -> Edge {
-        Edge {
-            tls_min: "1.2".to_owned(),
-            tls_prefer: "1.3".to_owned(),
-            hsts: Hsts { max_age: Millis(63_072_000_000), include_subdomains: true, preload: false },
-            ports: vec![80, 443],
-            proxies: Vec::new(),
-            flood: Flood {
-                connections_per_ip: 100,
-                header: Millis(10_000),
-                body_idle: Millis(20_000),
-                total: Millis(60_000),
-                header_bytes: 16_384,
-                body: 10_000_000,
-            },
-        }
+        let (text, _) = manifest::new_app("probe").unwrap();
+        let mut edge = manifest::read(&text, "app.toml").unwrap().edge;
+        edge.hsts = manifest::Hsts { max_age: manifest::Millis(63_072_000_000), include_subdomains: true, preload: false };
+        edge
     }
 
     fn about(secure: bool, nonce: u8) -> About<'static> {

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::{HeaderMap, HeaderName, Response};
 use ipnet::IpNet;
-use kernel::{Failure, Mint, Peer, RequestId, Time};
+use kernel::{Failure, Mint, Peer, RequestId, Secret, Time};
 use route::Reply;
 
 use crate::{About, Body, Headers, proxies::declared};
@@ -25,22 +26,34 @@ pub enum Mode {
 pub struct Transport {
     mint: Mint<Peer>,
     mode: Mode,
+    lock: Option<Secret>,
     headers: Headers,
 }
+
+/// The header in which a declared proxy sends the shared secret of `edge.origin_lock`.
+const LOCK: HeaderName = HeaderName::from_static("x-origin-lock");
 
 impl Transport {
     /// With the gate's key.
     #[must_use]
     pub fn new(mint: Mint<Peer>, edge: &manifest::Edge, mode: Mode) -> Self {
         let headers = Headers::new(edge, matches!(mode, Mode::Development));
-        Self { mint, mode, headers }
+        Self { mint, mode, lock: None, headers }
+    }
+
+    /// Whoever goes around the declared proxies is turned away: each request must carry the secret that they send in
+    /// `x-origin-lock` (`edge.origin_lock`). Not in force on a development server.
+    #[must_use]
+    pub fn locked(mut self, secret: Secret) -> Self {
+        self.lock = Some(secret);
+        self
     }
 
     /// Who is at the other end. `tls`: whether this socket is encrypted.
     ///
     /// # Errors
     /// `BadInput`: a forwarding header, or a stranger's address, on a development server; a declared proxy that forwards
-    /// something that is no address.
+    /// something that is no address. `UnknownHost`: the origin is locked, and this did not come through a proxy.
     pub fn peer(
         &self,
         socket: SocketAddr,
@@ -55,12 +68,19 @@ impl Transport {
                 development(ip, headers)?;
                 (ip, tls)
             }
+            Mode::Production { .. } if !self.unlocks(headers) => return Err(Failure::UnknownHost),
             Mode::Production { proxies } if declared(proxies, ip) => {
                 (client(proxies, ip, headers)?, encrypted(headers).unwrap_or(tls))
             }
             Mode::Production { .. } => (ip, tls),
         };
         Ok(Peer::seen(&self.mint, address, request, secure, at))
+    }
+
+    fn unlocks(&self, headers: &HeaderMap) -> bool {
+        let Some(secret) = &self.lock else { return true };
+        let given = headers.get(LOCK).map_or(&[][..], |value| value.as_bytes());
+        verify_slices_are_equal(given, secret.expose()).is_ok() || kernel::sabotage::off("edge.origin_lock")
     }
 
     /// A peer where no request could be read: for the answer and the log.
@@ -233,6 +253,16 @@ mod tests {
         assert!(!via(&[("x-forwarded-proto", "https, http")]));
         assert!(!via(&[("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")]));
         assert!(!via(&[]));
+    }
+
+    #[test]
+    fn a_locked_origin_answers_its_proxies_only() {
+        let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() }).locked(Secret::new("s3cret"));
+        assert!(seen(&t, "10.0.0.1", &[("x-origin-lock", "s3cret")]).is_ok());
+        for given in [&[][..], &[("x-origin-lock", "")], &[("x-origin-lock", "s3cre")], &[("x-origin-lock", "s3creT")]] {
+            assert_eq!(seen(&t, "10.0.0.1", given), Err(Failure::UnknownHost));
+            assert_eq!(seen(&t, "203.0.113.5", given), Err(Failure::UnknownHost));
+        }
     }
 
     #[test]

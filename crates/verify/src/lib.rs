@@ -1,1 +1,31 @@
-//! Being written.
+//! The outside prober: tests every promise of an app's page against a server it starts itself, with canary tenants of its
+//! own, and judges. It uses the words of `kernel` and `manifest` and none of the code that keeps the promises.
+//!
+//! Evidence is an allow-list by type ([`Evidence`]); "failing" is said only after two tries with fresh canaries ([`run`]).
+
+mod act;
+mod authority;
+pub mod copy;
+mod evidence;
+mod hello;
+mod instance;
+pub mod jwt;
+mod openapi;
+pub mod pattern;
+pub mod pick;
+mod plan;
+mod probes;
+mod random;
+mod report;
+mod run;
+mod sink;
+mod stage;
+mod verdict;
+mod wire;
+
+pub use evidence::{Evidence, Fact, Finding, Miss, Outcome};
+pub use instance::Setup;
+pub use plan::{Plan, Selection, built};
+pub use report::{Judged, Report};
+pub use run::{Options, run};
+pub use verdict::{Checked, Verdict};

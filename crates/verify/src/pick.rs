@@ -166,7 +166,7 @@ mod tests {
             .map(|name| {
                 let path = format!("{}/../../apps/{name}/app.toml", env!("CARGO_MANIFEST_DIR"));
                 let text = std::fs::read_to_string(&path).unwrap();
-                manifest::read(&text, &path).unwrap_or_else(|f| panic!("{name}: {}", manifest::render(&f, &text)))
+                manifest::read(&text, &path).unwrap_or_else(|f| panic!("{name}: {}", manifest::render(&f, false)))
             })
             .collect()
     }

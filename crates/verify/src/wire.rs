@@ -344,6 +344,23 @@ fn read_head(text: &str) -> io::Result<Answer> {
     Ok(Answer { status, headers, ..Answer::default() })
 }
 
+/// One answer over a plain connection that the other side closes.
+///
+/// # Errors
+/// When no answer comes.
+pub async fn plain(mut stream: TcpStream, bytes: &[u8]) -> io::Result<Answer> {
+    let work = async {
+        stream.write_all(bytes).await?;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await?;
+        Ok::<_, io::Error>(all)
+    };
+    let all = tokio::time::timeout(PATIENCE, work).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let end = find(&all, b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let head = String::from_utf8_lossy(all.get(..end).unwrap_or_default()).into_owned();
+    Ok(Answer { body: all.get(end + 4..).unwrap_or_default().to_vec(), ..read_head(&head)? })
+}
+
 /// Where `needle` starts in `hay`.
 #[must_use]
 pub fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {

@@ -242,7 +242,8 @@ fn what_is_not_a_leaf_is_refused() {
 #[test]
 fn an_export_is_checked_line_by_line() {
     let log = log();
-    let file = |leaves: &[Vec<u8>]| leaves.iter().flat_map(|leaf| [leaf.as_slice(), b"\n"].concat()).collect::<Vec<u8>>();
+    let file =
+        |leaves: &[Vec<u8>]| leaves.iter().flat_map(|leaf| [leaf.as_slice(), b"\n"].concat()).collect::<Vec<u8>>();
     let report = verify_export(file(&log).as_slice()).unwrap();
     assert_eq!((report.leaves, report.broken), (LEAVES as u64, None));
     assert_eq!(report.first, Some(Time(1_777_887_000_000)));

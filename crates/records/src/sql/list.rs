@@ -69,6 +69,18 @@ pub(crate) fn count(c: &Collection, shelf: &Shelf, filter: Option<&Node>) -> (St
     (text, bound.into_values())
 }
 
+/// Records behind an id, in order of ids: (id, most).
+pub(crate) fn following(c: &Collection, shelf: &Shelf, layout: &Layout) -> String {
+    let (list, table) = (layout.list(c), quoted(c.id));
+    format!("SELECT {list} FROM {table} WHERE {} AND \"id\" > $1 ORDER BY \"id\" LIMIT $2", shelf.reach)
+}
+
+/// Records that refer to one, in order of ids: (id, most).
+pub(crate) fn referring(c: &Collection, layout: &Layout, reference: &str) -> String {
+    let (list, table, reference) = (layout.list(c), quoted(c.id), quoted(reference));
+    format!("SELECT {list} FROM {table} WHERE {{rows}} AND {reference} = $1 ORDER BY \"id\" LIMIT $2")
+}
+
 impl Key {
     fn order(&self) -> String {
         let column = quoted(&self.column);

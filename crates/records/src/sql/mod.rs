@@ -9,7 +9,7 @@ mod stage;
 
 use store::{Change, Own, Query};
 
-pub(crate) use list::{Page, count, page};
+pub(crate) use list::{count, following, page, referring};
 pub(crate) use own::*;
 pub(crate) use record::{Layout, Shelf, delete, get, literal, referred, sums, update};
 pub(crate) use shape::Shapes;
@@ -35,16 +35,14 @@ impl Bound {
         self.0.push(value.into());
         format!("${}", self.0.len())
     }
-    /// A mark whose type both engines know where no column says it.
-    pub(crate) fn cast(&mut self, value: impl Into<store::Value>) -> String {
-        let value = value.into();
-        let kind = match value {
-            store::Value::Int(_) => "BIGINT",
-            store::Value::Blob(_) => return self.put(value),
-            _ => "TEXT",
-        };
+    /// A mark whose type both engines know where no column beside it says it.
+    pub(crate) fn typed(&mut self, kind: store::Type, value: impl Into<store::Value>) -> String {
         let mark = self.put(value);
-        format!("CAST({mark} AS {kind})")
+        match kind {
+            store::Type::Int => format!("CAST({mark} AS BIGINT)"),
+            store::Type::Text => format!("CAST({mark} AS TEXT)"),
+            store::Type::Blob => mark,
+        }
     }
     /// All of them.
     pub(crate) fn into_values(self) -> Vec<store::Value> {

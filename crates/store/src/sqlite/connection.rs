@@ -3,7 +3,10 @@
 
 use std::{path::Path, time::Duration};
 
+use kernel::Failure;
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
+
+use super::fault::Fault;
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,18 +40,41 @@ pub(crate) fn open(path: &Path, role: Role, cache: u32, statements: usize) -> ru
     Ok(connection)
 }
 
-/// Makes an empty file that only this account can open, and its entry in the folder durable.
+/// An empty database that only this account can open, for `fill`; under its final name once it is whole and durable.
+pub(crate) fn make(path: &Path, fill: impl FnOnce(&mut Connection) -> Result<(), Failure>) -> Result<(), Failure> {
+    let broken = |e: rusqlite::Error| Fault::from(e).failure();
+    let new = path.with_extension("new");
+    // What an attempt before this one left.
+    for suffix in ["new", "new-journal", "new-wal", "new-shm"] {
+        let _mostly_absent = std::fs::remove_file(path.with_extension(suffix));
+    }
+    create(&new).map_err(|e| io(&e))?;
+    let mut connection = Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;
+    connection.execute_batch("PRAGMA synchronous=FULL").map_err(broken)?;
+    fill(&mut connection)?;
+    // Its close, unlike that of the connections above, leaves one whole file.
+    connection.execute_batch("PRAGMA journal_mode=WAL").map_err(broken)?;
+    connection.close().map_err(|(_, e)| broken(e))?;
+    std::fs::rename(&new, path).map_err(|e| io(&e))?;
+    for folder in path.ancestors().skip(1).take(2) {
+        std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io(&e))?;
+    }
+    Ok(())
+}
+
+fn io(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Failure::DiskFull,
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => Failure::Busy(1),
+        _ => Failure::Internal(format!("store: a database cannot be made: {error}").into()),
+    }
+}
+
+/// Makes an empty file that only this account can open.
 pub(crate) fn create(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     if let Some(folder) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        other => drop(other?),
-    }
-    for folder in path.ancestors().skip(1).take(2) {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map(drop)
 }

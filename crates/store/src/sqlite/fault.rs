@@ -40,6 +40,7 @@ impl From<Error> for Fault {
             | ErrorCode::OperationInterrupted => Self::Group(Failure::Busy(1)),
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Lost(words()),
             ErrorCode::SystemIoFailure => match error.sqlite_extended_error_code() {
+                Some(ffi::SQLITE_IOERR_NOMEM) => Self::Group(Failure::Busy(1)),
                 // The index of the log could not grow.
                 Some(ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP) => Self::Group(Failure::DiskFull),
                 _ => Self::Lost(words()),

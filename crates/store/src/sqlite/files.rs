@@ -152,6 +152,11 @@ impl Files {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn desk(&self) -> &Desk {
+        &self.shared.desk
+    }
+
     /// Takes no more orders, finishes those it has, folds every write-ahead log into its file.
     pub(crate) async fn close(&self) {
         let shared = &self.shared;
@@ -319,19 +324,15 @@ impl Shared {
     /// On a thread that may block.
     fn open(&self, id: TenantId, create: bool) -> Opened {
         let (path, schema) = (self.path(id), self.schema(id));
-        if create {
-            connection::create(&path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::StorageFull => Failure::DiskFull,
-                _ => Failure::Internal(format!("store: a database cannot be made: {e}").into()),
-            })?;
+        if create && !path.exists() {
+            connection::make(&path, |new| schema::migrate(new, schema))?;
         }
         let broken = |e: rusqlite::Error| super::fault::Fault::from(e).failure();
         let open = |role| connection::open(&path, role, 1024, 8).map_err(broken);
         let found = schema::state(&open(Role::Reader)?, schema)?;
         match found {
             State::Current => {}
-            State::Empty if !create => return Err(Failure::NotFound),
-            State::Empty => schema::migrate(&mut open(Role::Writer)?, schema)?,
+            State::Empty => return Err(Failure::internal("store: a database without tables: not one of ours")),
             State::Older => {
                 let mut writer = open(Role::Writer)?;
                 self.copy(&writer, id)?;

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection};
 use super::{
     fault::Fault,
     file::{File, Queued, bind},
-    writer::{Desk, SLICE, Writer, read_head},
+    writer::{Desk, SLICE, Writer},
 };
 use crate::{
     Head, Placed, Value,
@@ -45,35 +45,29 @@ impl From<rusqlite::Error> for Stop {
 pub(super) fn commit(
     desk: &Desk,
     file: &File,
-    writer: &mut Writer,
+    writer: &Writer,
     group: &[Queued],
 ) -> Result<Outcomes, Fault> {
-    for _ in 0..3 {
-        let done = attempt(desk, file, writer, group);
-        if !matches!(done, Ok(Some(_))) && !writer.connection.is_autocommit() {
-            // When even this fails, the connection is dropped by the caller, and the transaction with it.
-            let _dropped_then = writer.connection.execute_batch("ROLLBACK");
-        }
-        match done? {
-            Some(outcomes) => return Ok(outcomes),
-            // Someone else wrote: every order is placed anew behind the head as it is now.
-            None => writer.head = read_head(&writer.connection)?,
-        }
+    let connection = &writer.connection;
+    let done = attempt(desk, file, connection, group);
+    if done.is_err() && !connection.is_autocommit() {
+        // When even this fails, the connection is dropped by the caller, and the transaction with it.
+        let _dropped_then = connection.execute_batch("ROLLBACK");
     }
-    Err(Fault::Group(kernel::Failure::Busy(1)))
+    done
 }
 
 type Outcomes = Vec<Result<Kept, Refusal>>;
 
-fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> Result<Option<Outcomes>, Fault> {
-    let Writer { connection, head: known, .. } = writer;
-    let connection = &*connection;
+fn attempt(desk: &Desk, file: &File, connection: &Connection, group: &[Queued]) -> Result<Outcomes, Fault> {
     let began = Instant::now();
     let now = desk.house.clock.now();
     run(connection, "BEGIN IMMEDIATE")?;
     let finished = if file.control { desk.lines.finished(connection)? } else { Vec::new() };
     forget(connection, group, now)?;
-    let mut head = known.clone();
+    // Read under the lock, not remembered: it is right even when another process wrote.
+    let before = read_head(connection)?;
+    let mut head = before.clone();
     let mut outcomes = Vec::with_capacity(group.len());
     let mut rows = 0;
     for queued in group {
@@ -83,17 +77,25 @@ fn attempt(desk: &Desk, file: &File, writer: &mut Writer, group: &[Queued]) -> R
         rows += queued.order.steps.len();
         outcomes.push(savepoint(connection, &desk.house, &mut head, &queued.order, now)?);
     }
-    if head != *known && !adopt(connection, known, &head)? {
-        return Ok(None);
+    if head != before {
+        let sql = "UPDATE _head SET size = ?1, hash = ?2, at = ?3 WHERE id = 0";
+        prepared(connection, sql)?.execute((head.size.cast_signed(), head.hash, head.at.0))?;
     }
     #[cfg(test)]
     if desk.fail.swap(false, std::sync::atomic::Ordering::SeqCst) {
         return Err(Fault::Lost("a failed fsync".to_owned()));
     }
     run(connection, "COMMIT")?;
-    *known = head;
     desk.lines.deleted(&finished);
-    Ok(Some(outcomes))
+    Ok(outcomes)
+}
+
+fn read_head(connection: &Connection) -> Result<Head, Fault> {
+    let mut statement = prepared(connection, "SELECT size, hash, at FROM _head WHERE id = 0")?;
+    let mut rows = statement.raw_query();
+    let Some(row) = rows.next()? else { return Err(Fault::Lost("store: a file without a head".to_owned())) };
+    let size: i64 = row.get(0)?;
+    Ok(Head { size: size.cast_unsigned(), hash: row.get(1)?, at: Time(row.get(2)?) })
 }
 
 /// What has served its time goes with the commits that add more of it.
@@ -118,12 +120,6 @@ fn prepared<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Cache
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     prepared(connection, sql)?.raw_execute().map(drop)
-}
-
-fn adopt(connection: &Connection, before: &Head, head: &Head) -> Result<bool, Fault> {
-    let sql = "UPDATE _head SET size = ?1, hash = ?2, at = ?3 WHERE id = 0 AND size = ?4";
-    let (size, was) = (head.size.cast_signed(), before.size.cast_signed());
-    Ok(prepared(connection, sql)?.execute((size, head.hash, head.at.0, was))? == 1)
 }
 
 /// The order happens whole, with its leaf, or not at all.

@@ -7,6 +7,8 @@ mod file;
 mod files;
 mod group;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use files::Files;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{Failure, Time};
+use kernel::Failure;
 use rusqlite::Connection;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     group,
 };
 use crate::{
-    Head, Revoke,
+    Revoke,
     engine::{Committed, House},
     tx::Refusal,
 };
@@ -49,7 +49,6 @@ pub(super) struct Desk {
 /// A database's one writing connection.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) head: Head,
     /// Pages in the write-ahead log after the last commit.
     pages: Arc<AtomicU32>,
     checkpoint_at: u32,
@@ -67,8 +66,7 @@ impl Writer {
             counted.store(u32::try_from(n).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))?;
-        let head = read_head(&connection)?;
-        Ok(Self { connection, head, pages, checkpoint_at: CHECKPOINT, _held: held })
+        Ok(Self { connection, pages, checkpoint_at: CHECKPOINT, _held: held })
     }
 
     /// Folds the log into the file when it is long. Readers are never waited for.
@@ -89,14 +87,6 @@ impl Writer {
     pub(super) fn finish(self) {
         let _best_effort = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
-}
-
-pub(super) fn read_head(connection: &Connection) -> Result<Head, Fault> {
-    let mut statement = connection.prepare_cached("SELECT size, hash, at FROM _head WHERE id = 0")?;
-    let mut rows = statement.raw_query();
-    let Some(row) = rows.next()? else { return Err(Fault::Lost("store: a file without a head".to_owned())) };
-    let size: i64 = row.get(0)?;
-    Ok(Head { size: size.cast_unsigned(), hash: row.get(1)?, at: Time(row.get(2)?) })
 }
 
 impl Desk {
@@ -199,7 +189,7 @@ impl Desk {
         }
     }
 
-    fn group(&self, file: &Arc<File>, writer: &mut Writer, mut group: Vec<Queued>) {
+    fn group(&self, file: &Arc<File>, writer: &Writer, mut group: Vec<Queued>) {
         if group.is_empty() {
             return;
         }

@@ -1,0 +1,182 @@
+//! Credentials in headers, and cookies going out.
+
+use http::{HeaderMap, StatusCode, header};
+use kernel::Failure;
+use route::{Input, Intake, Raw, Reply};
+use serde::{Serialize, de::DeserializeOwned};
+use schemars::JsonSchema;
+
+use crate::session::Tokens;
+
+const SESSION: &str = "__Host-session";
+const REFRESH: &str = "__Host-refresh";
+const DEVICE: &str = "__Host-device";
+
+/// What a request shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shown<'h> {
+    Nothing,
+    Bearer(&'h str),
+    Cookie(&'h str),
+}
+
+/// The credential in the headers. An `Authorization` header counts before cookies.
+pub(crate) fn shown(headers: &HeaderMap) -> Result<Shown<'_>, Failure> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    if let Some(first) = given.next() {
+        if given.next().is_some() {
+            return Err(Failure::SignInNeeded);
+        }
+        let text = first.to_str().map_err(|_| Failure::SignInNeeded)?;
+        let (scheme, token) = text.split_once(' ').ok_or(Failure::SignInNeeded)?;
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
+            return Err(Failure::SignInNeeded);
+        }
+        return Ok(Shown::Bearer(token));
+    }
+    Ok(cookie(headers, SESSION).map_or(Shown::Nothing, Shown::Cookie))
+}
+
+fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(n, value)| *n == name && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+/// How an answer reaches its asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// JSON.
+    Api,
+    /// Tokens in cookies, the rest as JSON.
+    Cookies,
+    /// A form in a browser: cookies and a page.
+    Form,
+}
+
+/// An input with what else of the request matters here.
+pub(crate) struct Web<T> {
+    pub body: T,
+    pub refresh: Option<String>,
+    pub device: Option<String>,
+    pub form: bool,
+}
+
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for Web<T> {
+    const INTAKE: Intake = Intake::Whole(16 * 1024);
+
+    fn read(raw: Raw) -> Result<Self, Failure> {
+        let page = raw.header("accept").is_some_and(|accept| accept.contains("text/html"));
+        let form = page && raw.media_type().is_some_and(|t| t == "application/x-www-form-urlencoded");
+        let own = |name| cookie(&raw.headers, name).map(str::to_owned);
+        let (refresh, device) = (own(REFRESH), own(DEVICE));
+        Ok(Self { body: T::read(raw)?, refresh, device, form })
+    }
+    fn schema() -> serde_json::Value {
+        T::schema()
+    }
+}
+
+impl<T> Web<T> {
+    /// The way an answer goes, when the body may ask for cookies.
+    pub(crate) const fn way(&self, cookies: bool) -> Way {
+        match (self.form, cookies) {
+            (true, _) => Way::Form,
+            (false, true) => Way::Cookies,
+            (false, false) => Way::Api,
+        }
+    }
+}
+
+/// What a browser's script learns of a sign-in: not the tokens.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Kept {
+    expires_in: i64,
+    token_type: &'static str,
+}
+
+/// The answer to a sign-in.
+pub(crate) fn signed_in(tokens: &Tokens, way: Way, refresh_lives: i64) -> Result<Reply, Failure> {
+    let json = |value: Result<Vec<u8>, serde_json::Error>| {
+        value.map_err(|_| Failure::internal("authentication: an answer cannot be written"))
+    };
+    let reply = match way {
+        Way::Api => return Ok(uncached(Reply::json(StatusCode::OK, json(serde_json::to_vec(tokens))?))),
+        Way::Cookies => {
+            let kept = Kept { expires_in: tokens.expires_in, token_type: "Cookie" };
+            Reply::json(StatusCode::OK, json(serde_json::to_vec(&kept))?)
+        }
+        Way::Form => Reply::new(StatusCode::SEE_OTHER, route::Body::Empty).with(header::LOCATION, "/"),
+    };
+    let reply = reply
+        .with(header::SET_COOKIE, &set(SESSION, &tokens.access_token, "Lax", tokens.expires_in))
+        .with(header::SET_COOKIE, &set(REFRESH, &tokens.refresh_token, "Strict", refresh_lives));
+    Ok(uncached(match &tokens.device {
+        Some(device) => reply.with(header::SET_COOKIE, &set(DEVICE, device, "Strict", refresh_lives)),
+        None => reply,
+    }))
+}
+
+/// The answer to a sign-out.
+pub(crate) fn signed_out(cookies: bool) -> Reply {
+    let reply = uncached(Reply::new(StatusCode::NO_CONTENT, route::Body::Empty));
+    if !cookies {
+        return reply;
+    }
+    [(SESSION, "Lax"), (REFRESH, "Strict"), (DEVICE, "Strict")]
+        .into_iter()
+        .fold(reply, |reply, (name, same_site)| reply.with(header::SET_COOKIE, &set(name, "", same_site, 0)))
+}
+
+fn uncached(reply: Reply) -> Reply {
+    reply.with(header::CACHE_CONTROL, "no-store")
+}
+
+/// RFC 6265bis, 4.1.3.2: `__Host-` is kept only with Secure, Path=/ and no Domain.
+fn set(name: &str, value: &str, same_site: &str, lives: i64) -> String {
+    if kernel::sabotage::off("auth.session_cookie") {
+        return format!("{name}={value}; Path=/; Max-Age={lives}");
+    }
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age={lives}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn what_is_shown() {
+        let is = |lines: &[(&'static str, &str)], expected: Option<Shown<'_>>| {
+            assert_eq!(shown(&headers(lines)).ok(), expected, "{lines:?}");
+        };
+        is(&[], Some(Shown::Nothing));
+        is(&[("authorization", "Bearer abc")], Some(Shown::Bearer("abc")));
+        is(&[("authorization", "bearer abc"), ("cookie", "__Host-session=x")], Some(Shown::Bearer("abc")));
+        is(&[("cookie", "a=b; __Host-session=xyz; c=d")], Some(Shown::Cookie("xyz")));
+        is(&[("cookie", "a=b"), ("cookie", "__Host-session=xyz")], Some(Shown::Cookie("xyz")));
+        is(&[("cookie", "session=xyz; __host-session=x; __Host-session=")], Some(Shown::Nothing));
+        for bad in ["Bearer", "Bearer ", "Basic abc", "Bearer a b", "abc"] {
+            is(&[("authorization", bad)], None);
+        }
+        is(&[("authorization", "Bearer a"), ("authorization", "Bearer a")], None);
+    }
+
+    #[test]
+    fn cookies_have_every_attribute() {
+        let line = set(SESSION, "x", "Lax", 900);
+        assert_eq!(line, "__Host-session=x; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=900");
+    }
+}

@@ -1,0 +1,177 @@
+//! Commands that need the app's two files.
+
+use std::{fs, path::Path, process::ExitCode, sync::Arc};
+
+use manifest::{App, Fault, Page};
+
+use crate::screen;
+
+/// An app's folder, read and checked.
+pub struct Read {
+    /// The app.
+    pub app: App,
+    /// Its page.
+    pub page: Page,
+    /// SHA-256 input of audit leaves: the manifest's text.
+    pub text: String,
+}
+
+fn text_of(folder: &Path, name: &str) -> Result<String, ExitCode> {
+    let path = folder.join(name);
+    fs::read_to_string(&path).map_err(|e| screen::refuse(&format!("{}: {e}", path.display())))
+}
+
+fn faults(list: &[Fault]) -> ExitCode {
+    let count = list.len();
+    screen::say(manifest::render(list, screen::colour()).trim_end());
+    screen::say(&format!("  {count} error{}, nothing started.", if count == 1 { "" } else { "s" }));
+    ExitCode::from(2)
+}
+
+/// Reads both files.
+pub fn read(folder: &Path) -> Result<Read, ExitCode> {
+    let text = text_of(folder, "app.toml")?;
+    let app = manifest::read(&text, "app.toml").map_err(|list| faults(&list))?;
+    let words = text_of(folder, "security.md")?;
+    let page = manifest::page(&words, "security.md", &app).map_err(|list| faults(&list))?;
+    Ok(Read { app, page, text })
+}
+
+/// `check`.
+pub fn check(folder: &Path, explain: bool) -> Result<ExitCode, ExitCode> {
+    let read = read(folder)?;
+    if !read.page.warnings.is_empty() {
+        screen::say(manifest::render_warnings(&read.page.warnings, screen::colour()).trim_end());
+    }
+    screen::print(manifest::summary(&read.app, &read.page).trim_end());
+    if explain {
+        screen::print(&manifest::explain(&read.app));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `checks`.
+pub fn checks() -> Result<ExitCode, ExitCode> {
+    for check in manifest::checks() {
+        screen::print(&format!("{:<26} {:<9} {}", check.id, check.kind.word(), check.statement));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `new`.
+pub fn new(name: &str) -> Result<ExitCode, ExitCode> {
+    let Some((manifest, page)) = manifest::new_app(name) else {
+        return Err(screen::refuse("a name begins with a letter and has no quotes or control characters"));
+    };
+    let folder = Path::new(name);
+    if folder.exists() {
+        return Err(screen::refuse(&format!("{name} is there already")));
+    }
+    let write = || {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("app.toml"), &manifest)?;
+        fs::write(folder.join("security.md"), &page)
+    };
+    write().map_err(|e: std::io::Error| screen::refuse(&format!("{name}: {e}")))?;
+    let lines = manifest.lines().count();
+    screen::print(&format!("wrote {name}/app.toml ({lines} lines) and {name}/security.md\nnext:  vouchsafe serve {name}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `page`.
+pub fn page(folder: &Path, html: bool) -> Result<ExitCode, ExitCode> {
+    let read = read(folder)?;
+    let unknown = |_: &str| None;
+    let text =
+        if html { manifest::html(&read.page, &unknown) } else { manifest::markdown(&read.page, &unknown) };
+    screen::print(text.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `schema`.
+pub fn schema() -> Result<ExitCode, ExitCode> {
+    screen::print(&serde_json::to_string_pretty(&manifest::schema()).unwrap_or_default());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| screen::refuse(&format!("threads: {e}")))
+}
+
+/// `openapi`.
+pub fn openapi(folder: &Path) -> Result<ExitCode, ExitCode> {
+    let document = vouchsafe::describe(read(folder)?.app).map_err(|words| screen::refuse(&words))?.openapi;
+    screen::print(&serde_json::to_string_pretty(&document).unwrap_or_default());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `matrix`.
+pub fn matrix(folder: &Path) -> Result<ExitCode, ExitCode> {
+    let text = vouchsafe::describe(read(folder)?.app).map_err(|words| screen::refuse(&words))?.matrix;
+    screen::print(text.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `audit verify`.
+pub fn audit_verify(file: &Path) -> Result<ExitCode, ExitCode> {
+    let open = fs::File::open(file).map_err(|e| screen::refuse(&format!("{}: {e}", file.display())))?;
+    let report = audit::verify_export(std::io::BufReader::new(open))
+        .map_err(|e| screen::refuse(&format!("{}: {e}", file.display())))?;
+    let span = match (report.first, report.last) {
+        (Some(first), Some(last)) => format!(", {first} to {last}"),
+        _ => String::new(),
+    };
+    match report.broken {
+        None => {
+            screen::print(&format!("whole: {} leaves{span}\nhead   {}", report.leaves, report.head));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(broken) => {
+            screen::print(&format!("broken: {broken}\n{} leaves before it hold{span}", report.leaves));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// `serve`.
+pub fn serve(settings: vouchsafe::Settings, read: Read) -> Result<ExitCode, ExitCode> {
+    let runtime = runtime()?;
+    let folder = settings.folder.display().to_string();
+    let ended = runtime.block_on(async move {
+        let running = vouchsafe::start(settings, read.app, &read.text).await?;
+        let mut ready = running.ready();
+        ready.folder = folder;
+        screen::ready(&ready);
+        running.wait().await
+    });
+    match ended {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(words) => Err(screen::refuse(&words)),
+    }
+}
+
+/// `verify`.
+pub fn verify(
+    folder: &Path,
+    only: Option<String>,
+    format: &str,
+    database: Option<String>,
+    strict: bool,
+) -> Result<ExitCode, ExitCode> {
+    let Read { app, page, .. } = read(folder)?;
+    let name = app.name.clone();
+    let binary = std::env::current_exe().map_err(|e| screen::refuse(&format!("this program's own path: {e}")))?;
+    let options = verify::Options {
+        setup: verify::Setup { binary, folder: folder.to_owned(), app: Arc::new(app), database },
+        page,
+        only,
+        now: kernel::Clock::now(&vouchsafe::Machine::default()),
+    };
+    let report = runtime()?.block_on(verify::run(options)).map_err(|words| screen::refuse(&words))?;
+    match format {
+        "json" => screen::print(&serde_json::to_string_pretty(&report.json()).unwrap_or_default()),
+        "junit" => screen::print(&report.junit()),
+        _ => screen::print(&report.table(vouchsafe::VERSION, &name, screen::colour())),
+    }
+    Ok(ExitCode::from(report.exit(strict)))
+}

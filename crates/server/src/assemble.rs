@@ -1,0 +1,201 @@
+//! From an app and its settings to a server: one gate after the other, each with its key.
+
+use std::{path::PathBuf, sync::Arc};
+
+use access::Access;
+use authentication::{Authentication, DemoPeople, Fetch, Means};
+use encryption::Vault;
+use kernel::{Clock, Keys, Rng, Secret};
+use limits::{Limits, Strikes};
+use manifest::App;
+use monitoring::Monitor;
+use records::Records;
+use route::Section;
+use serde_json::Value;
+use store::{Engine, Lookup, Options, Store};
+use tenancy::{Hosts, Tenancy};
+use transport::{Mode, Transport};
+
+use crate::{Server, health, jobs, openapi, router::Router};
+
+/// Everything the sections are made from.
+pub(crate) struct Parts {
+    pub(crate) app: Arc<App>,
+    pub(crate) app_hash: [u8; 32],
+    pub(crate) data: PathBuf,
+    pub(crate) engine: Engine,
+    pub(crate) roots: Vec<(&'static str, Secret)>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) monitor: Monitor,
+    pub(crate) hosts: Hosts,
+    pub(crate) mode: Mode,
+    pub(crate) session_keys: Vec<Secret>,
+    pub(crate) fetch: Option<Fetch>,
+    pub(crate) demo: Option<DemoPeople>,
+    pub(crate) mail: integrations::Way,
+    pub(crate) site: Option<PathBuf>,
+}
+
+fn words(failure: kernel::Failure) -> String {
+    match failure {
+        kernel::Failure::Internal(detail) => detail.into_owned(),
+        other => route::problem(other).title.to_owned(),
+    }
+}
+
+/// Builds the server. Nothing listens yet.
+pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
+    let Parts { app, data, clock, rng, monitor, .. } = parts;
+    let development = parts.hosts.development;
+    #[expect(clippy::disallowed_methods, reason = "the one place where keys are made")]
+    let keys = Keys::forge();
+    let engine = if matches!(parts.engine, Engine::Sqlite) { "sqlite" } else { "postgres" };
+    let mut tables = encryption::tables();
+    tables.extend(tenancy::tables());
+    tables.extend(authentication::tables());
+    tables.extend(access::tables());
+    tables.extend(records::tables(&app));
+    let store = Store::open(Options {
+        folder: data.clone(),
+        engine: parts.engine,
+        tables,
+        chain: Arc::new(audit::Chained::new(parts.app_hash)),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    })
+    .await
+    .map_err(words)?;
+    let lookup = Lookup::new(&keys.permit, &store);
+    let vault =
+        Vault::new(lookup.clone(), parts.roots, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock)).map_err(words)?;
+    vault.check().await.map_err(words)?;
+    let transport = Transport::new(keys.peer, &app.edge, parts.mode);
+    let tenancy = Arc::new(Tenancy::new(keys.site, keys.tenant, lookup.clone(), Arc::clone(&app), parts.hosts));
+    let strikes =
+        Arc::new(Strikes::new(app.auth.lockout.failures, app.auth.lockout.lasts, Arc::clone(&clock)));
+    let authentication = Authentication::new(Means {
+        caller: keys.caller,
+        principal: keys.principal,
+        lookup: lookup.clone(),
+        app: Arc::clone(&app),
+        vault: vault.clone(),
+        tenancy: Arc::clone(&tenancy),
+        strikes,
+        rng: Arc::clone(&rng),
+        session_keys: parts.session_keys,
+        fetch: parts.fetch,
+        demo: parts.demo,
+    });
+    let authentication = Arc::new(authentication.map_err(words)?);
+    let records = Records::new(records::Parts {
+        app: Arc::clone(&app),
+        vault: vault.clone(),
+        rng: Arc::clone(&rng),
+        clock: Arc::clone(&clock),
+    });
+    let mailer = integrations::Mailer::new(vault.clone(), parts.mail, &app.mail.from, monitor.clone()).map_err(words)?;
+    let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
+    // The gate decides for jobs too, so it is made once every section's jobs are known; sections that need it come last.
+    let mut sections = vec![
+        health::section(&about),
+        transport::section(&transport::Reports::new(monitor.clone())),
+        audit::section(),
+        tenancy::section(),
+        authentication::section(&authentication),
+        records.section(),
+        integrations::section(&mailer),
+    ];
+    let mut duties: Vec<_> = sections.iter().flat_map(|s| &s.jobs).map(|job| (job.name, job.action)).collect();
+    duties.extend(access::duties());
+    let access =
+        Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)).jobs(duties));
+    sections.push(access::section(access::Means {
+        access: Arc::clone(&access),
+        authentication: Arc::clone(&authentication),
+        tenancy: Arc::clone(&tenancy),
+        vault: vault.clone(),
+        rng: Arc::clone(&rng),
+    }));
+    let (mut routes, mut work) = (Vec::new(), Vec::new());
+    for Section { routes: theirs, jobs, .. } in sections {
+        routes.extend(theirs);
+        work.extend(jobs);
+    }
+    routes.retain(|route| development || route.action.resource != "development");
+    let router = Router::new(routes).map_err(words)?;
+    let _first = about.openapi.set(serde_json::to_vec(&openapi::document(&app, &router)).unwrap_or_default().into());
+    let (forgets, remembers) = (Arc::clone(&tenancy), Arc::clone(&authentication));
+    store.on_revoke(move |what| {
+        forgets.forget(what);
+        remembers.forget(what);
+    });
+    let limits = Limits::new(&app.limits, Arc::clone(&clock));
+    let server = Arc::new(Server {
+        app,
+        clock,
+        rng,
+        vault,
+        monitor,
+        transport,
+        tenancy,
+        authentication,
+        access,
+        limits,
+        records,
+        router,
+        jobs: work.into_iter().map(|job| (job, tokio::sync::Notify::new())).collect(),
+        site: parts.site,
+        engine,
+        store,
+    });
+    let waker = Arc::downgrade(&server);
+    server.store.on_outbox(move |_, kind| {
+        if let Some(server) = waker.upgrade() {
+            jobs::wake(&server.jobs, kind);
+        }
+    });
+    Ok(server)
+}
+
+/// What can be told of an app without serving it.
+pub struct Described {
+    /// OpenAPI 3.1.
+    pub openapi: Value,
+    /// The access matrix.
+    pub matrix: String,
+}
+
+/// Builds the app's route table on a scratch folder and describes it.
+///
+/// # Errors
+/// Words for the terminal.
+pub fn describe(app: App) -> Result<Described, String> {
+    let scratch = tempfile::TempDir::with_prefix("vouchsafe-").map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
+    let app = Arc::new(app);
+    let clock: Arc<dyn Clock> = Arc::new(crate::Machine::default());
+    let server = runtime.block_on(assemble(Parts {
+        app_hash: [0; 32],
+        data: scratch.path().to_owned(),
+        engine: Engine::Sqlite,
+        roots: app.regions.iter().enumerate().map(|(n, r)| (r.id, Secret::new(vec![u8::try_from(n).unwrap_or(0); 32]))).collect(),
+        monitor: Monitor::start(monitoring::Sink::Nowhere, monitoring::Level::Error, Arc::clone(&clock))
+            .map_err(|e| e.to_string())?,
+        clock,
+        rng: Arc::new(encryption::OsRng),
+        hosts: Hosts { scheme: "https", apex: app.domain.clone(), port: None, development: false },
+        mode: Mode::Production { proxies: Vec::new() },
+        session_keys: Vec::new(),
+        fetch: Some(Arc::new(|_| Box::pin(async { Err(kernel::Failure::Busy(1)) }))),
+        demo: None,
+        mail: integrations::Way::Folder(scratch.path().join("mail")),
+        site: None,
+        app: Arc::clone(&app),
+    }))?;
+    let lines = server.router.routes().iter().map(|r| (r.serve.method.as_str(), r.path.as_str(), r.action));
+    let described =
+        Described { openapi: openapi::document(&app, &server.router), matrix: access::golden(&app, lines) };
+    runtime.block_on(server.store.close());
+    Ok(described)
+}

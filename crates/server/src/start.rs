@@ -1,0 +1,266 @@
+//! Starting and ending: every setting is checked before anything listens.
+
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instant};
+
+use authentication::{DemoPeople, Fetch};
+use encryption::{OsRng, hash};
+use kernel::{Clock, Failure, Rng, Secret};
+use manifest::App;
+use monitoring::{Level, Monitor, Sink};
+use store::Engine;
+use tenancy::Hosts;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use transport::Mode;
+
+use crate::{
+    Machine, Ready, Server, Settings, admin,
+    assemble::{Parts, assemble},
+    demo, jobs, listen, metrics,
+    settings::{self, Kept},
+};
+
+/// A server that answers.
+pub struct Running {
+    server: Arc<Server>,
+    ready: Ready,
+    serving: tokio::task::JoinHandle<()>,
+    stop: Arc<tokio::sync::Notify>,
+}
+
+impl Running {
+    /// What to tell people and programs.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        self.ready.clone()
+    }
+    /// Serves until the process is asked to stop (SIGINT, SIGTERM), then ends in order.
+    ///
+    /// # Errors
+    /// Words for the terminal.
+    pub async fn wait(self) -> Result<(), String> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(|e| format!("signals: {e}"))?;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        self.end().await;
+        Ok(())
+    }
+    /// Ends in order: no new connections, requests under way finish, files are closed.
+    pub async fn end(self) {
+        self.stop.notify_one();
+        let _joined = self.serving.await;
+        let _summaries = self.server.access.summarise(true).await;
+        self.server.store.close().await;
+        self.server.monitor.flush();
+    }
+}
+
+fn folder(data: &Path) -> Result<(), String> {
+    fs::create_dir_all(data)
+        .and_then(|()| fs::set_permissions(data, fs::Permissions::from_mode(0o700)))
+        .map_err(|e| format!("{}: {e}", data.display()))
+}
+
+/// Which engine, from the command line or the first region.
+fn engine(settings: &Settings, app: &App) -> Result<Engine, String> {
+    let declared = app.regions.first().and_then(|r| r.database.as_ref()).filter(|_| !settings.development());
+    let resolved = declared.and_then(|pointer| settings::resolve(settings, pointer));
+    let url = settings.database.clone().or_else(|| resolved.and_then(|s| s.expose_str().map(str::to_owned)));
+    match url {
+        None => Ok(Engine::Sqlite),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Engine::Postgres { url, owner: settings.environment.get("VOUCHSAFE_DATABASE_OWNER").cloned() })
+        }
+        Some(_) => Err("--database: postgres://role@host/name is expected".to_owned()),
+    }
+}
+
+fn mail(settings: &Settings, app: &App) -> Result<integrations::Way, String> {
+    match settings::resolve(settings, &app.mail.smtp) {
+        Some(url) => Ok(integrations::Way::Smtp(url)),
+        None if settings.development() => {
+            let mailbox = integrations::Mailbox::open(settings.data.join("mail")).map_err(|e| format!("mail: {e}"))?;
+            Ok(integrations::Way::Folder(mailbox))
+        }
+        None => Err(format!("mail.smtp: {} is not there; mail needs a transport", settings::named(&app.mail.smtp))),
+    }
+}
+
+fn session_keys(settings: &Settings, app: &App) -> Result<Vec<Secret>, String> {
+    let Some(pointer) = &app.sessions.key else { return Ok(Vec::new()) };
+    match settings::resolve(settings, pointer) {
+        Some(key) if u64::try_from(key.expose().len()).unwrap_or(0) * 8 >= u64::from(app.sessions.min_bits) => Ok(vec![key]),
+        Some(_) => Err(format!("sessions.key: {} is shorter than {} bits", settings::named(pointer), app.sessions.min_bits)),
+        None if settings.development() => Ok(Vec::new()),
+        None => Err(format!("sessions.key: {} is not there", settings::named(pointer))),
+    }
+}
+
+/// Keys of an outside issuer: from a file that an operator keeps fresh.
+fn fetch(settings: &Settings, app: &App) -> Result<Option<Fetch>, String> {
+    if app.auth.issuer.is_none() || settings.development() {
+        return Ok(None);
+    }
+    let path = settings.environment.get("VOUCHSAFE_ISSUER_JWKS").cloned();
+    let path = path.ok_or("auth.issuer: VOUCHSAFE_ISSUER_JWKS must name a file with the issuer's keys (JWKS)")?;
+    fs::metadata(&path).map_err(|e| format!("VOUCHSAFE_ISSUER_JWKS: {path}: {e}"))?;
+    Ok(Some(Arc::new(move |_| {
+        let path = path.clone();
+        Box::pin(async move { tokio::fs::read(&path).await.map_err(|_| Failure::Busy(5)) })
+    })))
+}
+
+fn mode(settings: &Settings, app: &App) -> Result<Mode, String> {
+    if settings.development() {
+        return Ok(Mode::Development);
+    }
+    let mut networks = Vec::new();
+    for text in &app.edge.proxies {
+        match text.strip_prefix("env:") {
+            None => networks.push(text.clone()),
+            Some(name) => networks.extend(settings.environment.get(name).cloned()),
+        }
+    }
+    let proxies = transport::proxies(&networks).map_err(|e| format!("edge.proxies: {e}"))?;
+    if settings.tls.is_none() && proxies.is_empty() {
+        return Err(format!("--listen {}: needs --tls CERT,KEY, or edge.proxies that end TLS in front", settings.listen));
+    }
+    Ok(Mode::Production { proxies })
+}
+
+fn tls(settings: &Settings, app: &App) -> Result<Option<TlsAcceptor>, String> {
+    let Some((cert, key)) = &settings.tls else { return Ok(None) };
+    let wrong = |failure: Failure| match failure {
+        Failure::Internal(detail) => format!("--tls: {detail}"),
+        other => format!("--tls: {}", route::problem(other).title),
+    };
+    let certificates = transport::Certificates::load(cert.clone(), key.clone()).map_err(wrong)?;
+    Ok(Some(TlsAcceptor::from(transport::config(&certificates, &app.edge.tls_min).map_err(wrong)?)))
+}
+
+/// Starts a server. When it returns, the server answers.
+///
+/// # Errors
+/// Words for the terminal; nothing listens then.
+pub async fn start(settings: Settings, app: App, manifest: &str) -> Result<Running, String> {
+    let began = Instant::now();
+    let app = Arc::new(app);
+    let development = settings.development();
+    let (acceptor, mode, engine) = (tls(&settings, &app)?, mode(&settings, &app)?, engine(&settings, &app)?);
+    let (mail, session_keys, fetch) = (mail(&settings, &app)?, session_keys(&settings, &app)?, fetch(&settings, &app)?);
+    folder(&settings.data)?;
+    let rng: Arc<dyn Rng> = Arc::new(OsRng);
+    let mut kept = Kept::open(&settings.data)?;
+    let roots = settings::roots(&settings, &app, &mut kept, &*rng)?;
+    let machine = Arc::new(Machine::default());
+    if settings.steer {
+        machine.follow(std::io::stdin());
+    }
+    let clock: Arc<dyn Clock> = machine;
+    let sink = settings.log.clone().map_or_else(
+        || if development { Sink::Nowhere } else { Sink::Stderr },
+        Sink::File,
+    );
+    let monitor = Monitor::start(sink, Level::Info, Arc::clone(&clock)).map_err(|e| format!("--log: {e}"))?;
+    monitor.catch_panics();
+    let listener = TcpListener::bind(settings.listen).await.map_err(|e| format!("--listen {}: {e}", settings.listen))?;
+    let port = listener.local_addr().map_err(|e| e.to_string())?.port();
+    let scheme = if settings.tls.is_some() || !development { "https" } else { "http" };
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let hosts = Hosts {
+        scheme,
+        apex: if development { "localhost".to_owned() } else { app.domain.clone() },
+        port: (port != usual).then_some(port),
+        development,
+    };
+    let url = hosts.url("");
+    let plan = if development && settings.demo { Some(demo::Plan::new(&app, &mut kept, &*rng)?) } else { None };
+    let server = assemble(Parts {
+        app_hash: hash::sha256(manifest.as_bytes()),
+        data: settings.data.clone(),
+        engine,
+        roots,
+        clock,
+        rng,
+        monitor,
+        hosts,
+        mode,
+        session_keys,
+        fetch,
+        demo: plan.as_ref().map(|plan| DemoPeople { password: plan.password.clone(), people: plan.sign_ins() }),
+        mail,
+        site: app.site.as_ref().map(|site| settings.folder.join(site)),
+        app: Arc::clone(&app),
+    })
+    .await?;
+    let tenants = match plan {
+        Some(plan) => demo::seed(&server, &plan, &mut kept, &settings.folder).await?,
+        None => Vec::new(),
+    };
+    admin::listen(&server, &settings.data)?;
+    if let Some(address) = settings.metrics {
+        metrics::listen(&server, address).await?;
+    }
+    jobs::start(&server);
+    let stop = Arc::new(tokio::sync::Notify::new());
+    if let Some(address) = settings.http {
+        plain(&server, address).await?;
+    }
+    let ended = Arc::clone(&stop);
+    let serving = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { listen::serve(server, listener, acceptor, async move { ended.notified().await }).await }
+    });
+    let ready = ready(&server, &settings, url, tenants, kept.get("demo_password").map(str::to_owned), began);
+    if let Some(path) = &settings.ready_file {
+        ready.write(path)?;
+    }
+    Ok(Running { server, ready, serving, stop })
+}
+
+/// Plain HTTP beside TLS: the same pipeline, which redirects pages and refuses everything else.
+async fn plain(server: &Arc<Server>, address: SocketAddr) -> Result<(), String> {
+    let listener = TcpListener::bind(address).await.map_err(|e| format!("--http {address}: {e}"))?;
+    let server = Arc::clone(server);
+    tokio::spawn(async move { listen::redirect(server, listener).await });
+    Ok(())
+}
+
+fn ready(
+    server: &Server,
+    settings: &Settings,
+    url: String,
+    tenants: Vec<crate::ReadyTenant>,
+    password: Option<String>,
+    began: Instant,
+) -> Ready {
+    let app = &server.app;
+    let mut lines = vec![("Health", format!("{url}/healthz"), String::new())];
+    lines.push(("API", format!("{url}/api/v1/openapi.json"), format!("{} routes", server.router.routes().len())));
+    if settings.development() {
+        lines.push(("Mail", format!("{url}/dev/mail"), "nothing leaves this machine".to_owned()));
+        if app.auth.issuer.is_some() {
+            lines.push(("Issuer", format!("{url}/dev/issuer"), "stands in for the outside issuer".to_owned()));
+        }
+    }
+    lines.push(("Data", settings.data.display().to_string(), server.engine.to_owned()));
+    Ready {
+        name: app.name.clone(),
+        tagline: app.tagline.clone(),
+        noun: app.tenant.noun.clone(),
+        version: crate::VERSION.to_owned(),
+        folder: String::new(),
+        url,
+        development: settings.development(),
+        took: began.elapsed(),
+        lines,
+        password: password.filter(|_| !tenants.is_empty()),
+        tenants,
+        roles: app.roles.iter().map(|r| r.id.to_owned()).collect(),
+        off: settings::off(settings, app),
+        not_built: authentication::not_built(app).into_iter().map(str::to_owned).collect(),
+    }
+}
