@@ -6,8 +6,12 @@ use kernel::{
     Actor, Caller, Credential, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal, RequestId, SessionId, Site,
     Status, Steered, Tenant, TenantId, Time, UserId,
 };
+use authentication::people::{self, NewPerson};
 use manifest::App;
-use store::{Engine, Own, Options, Query, Store, Tx, statements};
+use store::{Batch, Control, Engine, Lookup, Options, Own, Query, Store, Tx, statements};
+use tenancy::roster::{self, Newcomer};
+
+use crate::{Access, Means};
 
 const APP: &str = r#"
 [app]
@@ -108,11 +112,12 @@ pub const START: Time = Time(1_700_000_000_000);
 
 statements! {
     LEAVES: Query<Own, (), (Vec<u8>,)> = "SELECT body FROM _leaf ORDER BY seq";
+    MAILS: Query<Control, (), (Vec<u8>,)> = "SELECT payload FROM _outbox WHERE kind = 'mail' ORDER BY at, id";
 }
 
 /// A store in a folder of its own, and a clock to steer.
 pub struct House {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub store: Store,
     pub clock: Arc<Steered>,
     pub keys: Keys,
@@ -131,7 +136,7 @@ impl House {
             rng: Arc::new(encryption::OsRng),
         };
         let store = Store::open(options).await.unwrap();
-        Self { _folder: folder, store, clock, keys: keys() }
+        Self { folder, store, clock, keys: keys() }
     }
     /// Somebody here, now.
     pub fn who(&self, home: Home, actor: Actor) -> Principal {
@@ -141,7 +146,12 @@ impl House {
     pub fn tx<M: Mode>(&self, who: Principal, event: &'static str) -> Tx<M> {
         Tx::open(&self.store, Permit::grant(&self.keys.permit, who, event, Grant::PLAIN))
     }
-    /// Leaves of a log: action, target, outcome.
+    /// Makes the database of `tenant()`.
+    pub async fn settle(&self) {
+        let tx = self.tx::<kernel::Write>(self.who(apex(), Actor::Operator("ann".into())), "tenant.created");
+        tx.batch::<Control>("tenant").then(tenant(), store::Apply::new("tenant")).commit().await.unwrap();
+    }
+    /// Leaves of a log, in order: action, target, outcome.
     pub async fn leaves(&self, home: Home) -> Vec<(String, String, String)> {
         let tx = self.tx::<kernel::Read>(self.who(home, Actor::Visitor), "");
         let bodies: Vec<(Vec<u8>,)> = tx.all(&LEAVES, ()).await.unwrap();
@@ -155,5 +165,99 @@ impl House {
 }
 
 fn tables() -> Vec<store::Table> {
-    [encryption::tables(), tenancy::tables(), crate::tables()].concat()
+    [encryption::tables(), tenancy::tables(), authentication::tables(), crate::tables()].concat()
+}
+
+/// The whole section, and a tenant `home()` whose owner is user 1.
+pub struct Office {
+    pub house: House,
+    pub desk: Arc<Means>,
+    pub app: Arc<App>,
+}
+
+impl Office {
+    pub async fn open() -> Self {
+        let house = House::open().await;
+        let app = Arc::new(app());
+        let rng: Arc<dyn kernel::Rng> = Arc::new(encryption::OsRng);
+        let (gates, lookup) = (keys(), || Lookup::new(&house.keys.caller, &house.store));
+        let roots = vec![("main", kernel::Secret::new([1; 32]))];
+        let folder = house.folder.path().join("keys");
+        let vault = encryption::Vault::new(lookup(), roots, folder, rng.clone(), house.clock.clone()).unwrap();
+        let hosts = tenancy::Hosts { scheme: "http", apex: "localhost".into(), port: None, development: true };
+        let tenancy = Arc::new(tenancy::Tenancy::new(gates.site, gates.tenant, lookup(), app.clone(), hosts));
+        let strikes = limits::Strikes::new(5, manifest::Millis(60_000), house.clock.clone());
+        let authentication = Arc::new(
+            authentication::Authentication::new(authentication::Means {
+                caller: gates.caller,
+                principal: gates.principal,
+                lookup: lookup(),
+                app: app.clone(),
+                vault: vault.clone(),
+                tenancy: tenancy.clone(),
+                strikes: Arc::new(strikes),
+                rng: rng.clone(),
+                session_keys: Vec::new(),
+                fetch: None,
+                demo: None,
+            })
+            .unwrap(),
+        );
+        let access = Arc::new(Access::new(gates.permit, lookup(), app.clone(), false, house.clock.clone()));
+        let desk = Arc::new(Means { access, authentication, tenancy, vault, rng });
+        let office = Self { house, desk, app };
+        office.found().await;
+        office
+    }
+
+    async fn found(&self) {
+        let plan = tenancy::Plan::new(&self.app, tenant(), "acme", "Acme", None, START).unwrap();
+        let key = tenancy::key(&self.desk.vault, &plan).await.unwrap();
+        let batch = tenancy::found(self.batch("tenant.created"), &self.app, &plan, key);
+        roster::add(batch, &self.app, tenant(), newcomer(1, OWNER)).commit().await.unwrap();
+        self.account(1, "u1@example.com").await;
+    }
+    fn batch(&self, event: &'static str) -> Batch<Control> {
+        self.house.tx(self.house.who(apex(), Actor::Operator("ann".into())), event).batch("x")
+    }
+    /// An account with a confirmed address.
+    pub async fn account(&self, n: u8, email: &str) {
+        let (email, name) = (Some(email.to_owned()), format!("User {n}"));
+        let person = NewPerson { id: user(n), email, name, phc: None, verified_at: Some(START), external: None };
+        people::enrol(self.batch("account.created"), person, START).commit().await.unwrap();
+    }
+    /// A member with an account.
+    pub async fn member(&self, n: u8, role: u8) {
+        self.account(n, &format!("u{n}@example.com")).await;
+        roster::add(self.batch("member.joined"), &self.app, tenant(), newcomer(n, role)).commit().await.unwrap();
+    }
+    /// What the roster says.
+    pub async fn standing(&self, n: u8) -> Option<kernel::Standing> {
+        let tx = self.house.tx::<kernel::Read>(self.house.who(home(), Actor::Visitor), "");
+        roster::current(&tx, &self.app, tenant(), user(n)).await.unwrap()
+    }
+    /// Mail on its way: to, text.
+    pub async fn mails(&self) -> Vec<(String, String)> {
+        let tx = self.house.tx::<kernel::Read>(self.house.who(apex(), Actor::Visitor), "");
+        let sealed: Vec<(Vec<u8>,)> = tx.all(&MAILS, ()).await.unwrap();
+        let letter = |(blob,): (Vec<u8>,)| {
+            let text = self.desk.vault.open_house("mail", &blob).unwrap();
+            let letter: serde_json::Value = serde_json::from_slice(text.expose()).unwrap();
+            (letter["to"].as_str().unwrap().to_owned(), letter["text"].as_str().unwrap().to_owned())
+        };
+        sealed.into_iter().map(letter).collect()
+    }
+    /// The token of the last mail's link.
+    pub async fn token(&self) -> String {
+        let text = self.mails().await.pop().unwrap().1;
+        text.split("token=").nth(1).unwrap().chars().take_while(char::is_ascii_hexdigit).collect()
+    }
+}
+
+pub fn apex() -> Home {
+    Home { id: TenantId::HOUSE, ..home() }
+}
+
+fn newcomer(n: u8, role: u8) -> Newcomer {
+    Newcomer { user: user(n), role, email: Some(format!("u{n}@example.com")), name: None, at: START }
 }

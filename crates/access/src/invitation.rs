@@ -81,11 +81,15 @@ pub(crate) fn stored(token: &str) -> Vec<u8> {
     hash::sha256(token.as_bytes()).to_vec()
 }
 
-/// The link of the mail: from the tenant's stored url, never from a header. On a shared host the invited person is no member
-/// yet, so the link leads to the host itself.
+/// Where people sign in: on a shared host that is the host itself, because nobody but a member reaches `/w/...`.
+pub(crate) fn door<'h>(app: &App, home: &'h Home) -> &'h str {
+    let host = if app.tenant.membership_slug { home.url.split("/w/").next() } else { None };
+    host.unwrap_or(&home.url)
+}
+
+/// The link of the mail: from the tenant's stored url, never from a header.
 pub(crate) fn link(app: &App, home: &Home, token: &str) -> String {
-    let below = if app.tenant.membership_slug { home.url.split("/w/").next() } else { None };
-    format!("{}/invitation?token={token}", below.unwrap_or(&home.url))
+    format!("{}/invitation?token={token}", door(app, home))
 }
 
 /// The letter, as the outbox takes it: JSON of `to`, `subject`, `text`.

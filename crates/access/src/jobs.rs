@@ -1,32 +1,23 @@
 use std::{sync::Arc, time::Duration};
 
-use kernel::{Action, Failure, may};
+use kernel::{Failure, may};
 use route::{Asking, Changing, Done, Job, get, post, with};
 use store::Control;
 
 use crate::{Means, invitation, sql};
 
-const REFUSALS: (&str, Action) = ("refusals", may("house", "summarise_refusals"));
-const INVITATIONS: (&str, Action) = ("invitations", may("house", "forget_invitations"));
-
-/// What this section's jobs may do: the gate has to know before the section can be made.
-#[must_use]
-pub fn duties() -> Vec<(&'static str, Action)> {
-    vec![REFUSALS, INVITATIONS]
-}
-
 pub(crate) fn jobs(desk: &Arc<Means>) -> Vec<Job> {
     vec![
         Job {
-            name: REFUSALS.0,
+            name: "refusals",
             every: Duration::from_secs(60),
-            action: REFUSALS.1,
+            action: may("house", "summarise_refusals"),
             serve: get(with(desk, summarise)),
         },
         Job {
-            name: INVITATIONS.0,
+            name: "invitations",
             every: Duration::from_hours(24),
-            action: INVITATIONS.1,
+            action: may("house", "forget_invitations"),
             serve: post("invitations.forgotten", forget),
         },
     ]

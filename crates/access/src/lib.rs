@@ -29,7 +29,6 @@ use tenancy::Tenancy;
 
 pub use claims::CLAIMS;
 pub use gate::{Access, Counts, Policy, REFUSED};
-pub use jobs::duties;
 pub use matrix::{Column, Denied, Matrix, TENANT};
 pub use rights::Right;
 pub use table::{Line, golden};

@@ -25,9 +25,9 @@ button{font:inherit;padding:.5rem 1rem;border:0;border-radius:.3rem;color:#fff;b
 const SCRIPT: &str = "const form=document.querySelector('form'),say=document.querySelector('[role=status]');\
 form.addEventListener('submit',async e=>{e.preventDefault();const body={};\
 for(const [name,value] of new FormData(form))if(value)body[name]=value;\
-const answer=await fetch('api/v1/invitations/accept',{method:'POST',headers:{'content-type':'application/json'},body:JSON.stringify(body)});\
+const answer=await fetch('/api/v1/invitations/accept',{method:'POST',headers:{'content-type':'application/json'},body:JSON.stringify(body)});\
 const said=await answer.json().catch(()=>({}));\
-if(answer.ok)location.assign(said.created?said.url+'/sign-in':said.url+'/');\
+if(answer.ok)location.assign(said.next);\
 else if(answer.status===401)say.textContent='You have an account already: sign in, then open this link again.';\
 else say.textContent=(said.errors||[]).map(e=>e.field+': '+e.detail).join(' ')||said.detail||said.title||'That did not work.';});";
 
@@ -50,7 +50,7 @@ pub(crate) async fn invitation(desk: Arc<Means>, call: Asking<Link>) -> Result<H
                 }
                 body {
                     h1 { "Join " (home.name) }
-                    form method="post" {
+                    form method="post" action="/api/v1/invitations/accept" {
                         input type="hidden" name="token" value=(token);
                         @if asks { label { "Your name" input name="name" autocomplete="name" maxlength="120"; } }
                         @if password {

@@ -91,10 +91,9 @@ pub fn external_id(issuer: &str, subject: &str) -> UserId {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(framed.finish()).for_each(|(to, from)| *to = from);
     // UUID version 8 (RFC 9562): our own scheme, never equal to a random one.
-    if let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes {
-        *version = (*version & 0x0f) | 0x80;
-        *variant = (*variant & 0x3f) | 0x80;
-    }
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+    *version = (*version & 0x0f) | 0x80;
+    *variant = (*variant & 0x3f) | 0x80;
     UserId(Id::from_bytes(bytes))
 }
 

@@ -1,14 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use kernel::{Failure, may};
 use route::{Changing, Done, Job, post, with};
 use store::Control;
 
 use crate::{Mailer, retry, smtp::Attempt, sql};
 
-/// Mails under way at once.
-const AT_ONCE: i64 = 16;
+/// Mails of one round.
+const ROUND: i64 = 64;
+/// Of them, under way at once.
+const AT_ONCE: usize = 8;
 
 pub(crate) fn jobs(mailer: &Arc<Mailer>) -> Vec<Job> {
     vec![Job {
@@ -25,11 +27,12 @@ pub(crate) fn jobs(mailer: &Arc<Mailer>) -> Vec<Job> {
 async fn drain(mailer: Arc<Mailer>, call: Changing<()>) -> Result<Done<()>, Failure> {
     let peer = call.tx.permit().principal().peer();
     let (at, request) = (peer.at(), peer.request());
-    let due = call.tx.all(&sql::DUE, (at, AT_ONCE)).await?;
+    let due = call.tx.all(&sql::DUE, (at, ROUND)).await?;
     if due.is_empty() {
         return Err(Failure::NotFound);
     }
-    let outcomes = join_all(due.iter().map(|(id, payload, _)| mailer.deliver(id, payload, at))).await;
+    let attempts: Vec<_> = due.iter().map(|(id, payload, _)| mailer.deliver(id, payload, at)).collect();
+    let outcomes: Vec<_> = stream::iter(attempts).buffered(AT_ONCE).collect().await;
     let (mut batch, mut sent, mut given_up) = (call.tx.batch::<Control>("mail"), 0, 0);
     for ((id, _, attempts), outcome) in due.into_iter().zip(outcomes) {
         let failed = attempts.saturating_add(1);

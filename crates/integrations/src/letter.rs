@@ -51,7 +51,8 @@ mod tests {
     use super::*;
 
     fn compose(to: &str, subject: &str) -> Result<String, Unsendable> {
-        let mail = Mail { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\nBcc: x@y.example".to_owned() };
+        let mail =
+            Mail { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\nBcc: x@y.example".to_owned() };
         let from = "Acme <no-reply@acme.example>".parse().unwrap();
         let message = mail.message("0190", &from, Time(1_700_000_000_000))?;
         Ok(String::from_utf8(message.formatted()).unwrap())
@@ -61,7 +62,12 @@ mod tests {
     fn a_message_has_one_of_each_header() {
         let text = compose("ann@example.com", "Ihr Konto, bestätigt").unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        for header in ["From: Acme <no-reply@acme.example>", "To: ann@example.com", "Message-ID: <0190@acme.example>", "Date: Tue, 14 Nov 2023 22:13:20 +0000"] {
+        for header in [
+            "From: Acme <no-reply@acme.example>",
+            "To: ann@example.com",
+            "Message-ID: <0190@acme.example>",
+            "Date: Tue, 14 Nov 2023 22:13:20 +0000",
+        ] {
             assert_eq!(head.matches(header).count(), 1, "{header}\n{head}");
         }
         assert!(!head.contains("Bcc"), "{head}");

@@ -24,7 +24,8 @@ impl Smtp {
     /// `smtps://`, `starttls://` or `smtp://user:password@host:port`. Plain `smtp://` asks for STARTTLS too, unless the host is
     /// a loopback address.
     pub(crate) fn new(url: &Secret) -> Result<Self, Failure> {
-        let wrong = || Failure::internal("mail: the SMTP URL is not smtps://, starttls:// or smtp://user:password@host:port");
+        let wrong =
+            || Failure::internal("mail: the SMTP URL is not smtps://, starttls:// or smtp://user:password@host:port");
         let url = encrypted(url.expose_str().ok_or_else(wrong)?.trim()).ok_or_else(wrong)?;
         // The library's words may repeat the URL, which holds the password.
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(|_| wrong())?;

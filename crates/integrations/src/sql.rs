@@ -1,5 +1,5 @@
 use kernel::Time;
-use store::{Change, Control, Query, statements};
+use store::{Control, statements};
 
 statements! {
     /// Mails that are due: id, payload, attempts so far.

@@ -82,7 +82,8 @@ impl Cell {
                 if step.is_some() && block <= self.lasted { self.lasted.saturating_add(block) } else { block }
             }
         };
-        self.offences = self.offences.saturating_add(1).min(u8::try_from(steps.len()).unwrap_or(u8::MAX - 1).saturating_add(1));
+        self.offences =
+            self.offences.saturating_add(1).min(u8::try_from(steps.len()).unwrap_or(u8::MAX - 1).saturating_add(1));
         self.lasted = lasts;
         self.blocked_until = now.saturating_add(lasts);
         self.forget_at = self.blocked_until.saturating_add(longest);

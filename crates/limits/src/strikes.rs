@@ -130,7 +130,8 @@ impl Strikes {
             None => !self.stale(row, now),
         });
         if shard.len() >= self.cap
-            && let Some(least) = shard.iter().min_by_key(|(_, row)| (row.until.is_some(), row.count, row.last)).map(|(k, _)| *k)
+            && let Some(least) =
+                shard.iter().min_by_key(|(_, row)| (row.until.is_some(), row.count, row.last)).map(|(k, _)| *k)
         {
             shard.remove(&least);
         }

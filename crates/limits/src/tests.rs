@@ -15,7 +15,14 @@ fn limits(tiers: &[(&'static str, &[Rate])], capacity: usize) -> (Limits, Arc<St
     let tiers: BTreeMap<_, _> = tiers.iter().map(|(name, rates)| (*name, rates.to_vec())).collect();
     let repeat = vec![Millis(MINUTE), Millis(15 * MINUTE), Millis(60 * MINUTE)];
     let clock = Arc::new(Steered::at(Time(1_700_000_000_000)));
-    (Limits::sized(&manifest::Limits { own: Vec::new(), tiers, repeat }, Arc::clone(&clock) as Arc<dyn Clock>, capacity), clock)
+    (
+        Limits::sized(
+            &manifest::Limits { own: Vec::new(), tiers, repeat },
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            capacity,
+        ),
+        clock,
+    )
 }
 
 fn who(ip: &str) -> Who<'static> {
@@ -40,7 +47,11 @@ fn the_declared_number_passes_and_the_answer_tells_the_truth() {
     }
     assert_eq!(wait(l.take("orders", &me)), Some(5));
     clock.advance(4_000);
-    assert_eq!(wait(l.take("orders", &me)), Some(1), "a second earlier it is refused, and this does not lengthen the wait");
+    assert_eq!(
+        wait(l.take("orders", &me)),
+        Some(1),
+        "a second earlier it is refused, and this does not lengthen the wait"
+    );
     clock.advance(1_000);
     assert_eq!(wait(l.take("orders", &me)), None);
 }
@@ -195,7 +206,8 @@ fn an_unknown_tier_answers_nothing() {
 
 #[test]
 fn odd_rates_do_not_overflow() {
-    let (l, clock) = limits(&[("t", &[rate(u32::MAX, 1, Per::Ip), rate(1, i64::MAX, Per::Account), rate(0, 0, Per::Route)])], 64);
+    let (l, clock) =
+        limits(&[("t", &[rate(u32::MAX, 1, Per::Ip), rate(1, i64::MAX, Per::Account), rate(0, 0, Per::Route)])], 64);
     clock.advance(i64::MAX / 4);
     let me = Who { account: Some("a"), ..who("::1") };
     let _ = l.take("t", &me);
@@ -206,7 +218,10 @@ fn odd_rates_do_not_overflow() {
 #[test]
 #[ignore = "prints a figure"]
 fn what_a_decision_costs() {
-    let (l, _) = limits(&[("t", &[rate(1_000_000_000, MINUTE, Per::Account), rate(1_000_000_000, MINUTE, Per::Tenant)])], CAPACITY);
+    let (l, _) = limits(
+        &[("t", &[rate(1_000_000_000, MINUTE, Per::Account), rate(1_000_000_000, MINUTE, Per::Tenant)])],
+        CAPACITY,
+    );
     let me = Who { account: Some("0190a1b2-0000-7000-8000-000000000001"), tenant: Some(TenantId::HOUSE), ..who("::1") };
     let start = std::time::Instant::now();
     for _ in 0..1_000_000 {

@@ -1,4 +1,4 @@
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 use http::HeaderValue;
 use manifest::{Per, Rate};
@@ -56,7 +56,13 @@ impl Tier {
             }
             // One party can exhaust a shared budget; blocking all the others for longer would be that party's weapon.
             let graduated = matches!(rate.per, Per::Ip | Per::Account | Per::Key);
-            lines.push(Line { id: first + at, per: rate.per, count: rate.count, pace: Pace::new(rate, graduated), label });
+            lines.push(Line {
+                id: first + at,
+                per: rate.per,
+                count: rate.count,
+                pace: Pace::new(rate, graduated),
+                label,
+            });
         }
         let policy: Vec<String> = lines
             .iter()
@@ -80,41 +86,50 @@ impl Tier {
 
 impl Line {
     fn slot(&self, at: usize, per: Per, who: &Who<'_>, random: &RandomState) -> Option<Slot> {
-        let hash = |key: u64, coarse: u64| Slot {
-            line: at,
-            key,
-            coarse: random.hash_one((self.id, "coarse", coarse % COARSE)),
-            shared: false,
-        };
+        let slot = |key: u64, near: u64| Slot { line: at, key, coarse: self.coarse(near), shared: false };
         if kernel::sabotage::off("limit.per_ip_route") {
-            return Some(hash(random.hash_one(self.id), 0));
+            return Some(slot(random.hash_one(self.id), 0));
         }
-        let one = |value: &dyn Fn(&mut dyn std::hash::Hasher)| {
+        let keyed = |write: &dyn Fn(&mut DefaultHasher)| {
             let mut hasher = random.build_hasher();
-            (self.id, word(per)).hash(&mut hasher);
-            value(&mut hasher);
-            std::hash::Hasher::finish(&hasher)
+            hasher.write_usize(self.id);
+            hasher.write(word(per).as_bytes());
+            write(&mut hasher);
+            hasher.finish()
         };
-        let text = |value: Option<&str>| {
-            let key = one(&|h| h.write(value.unwrap_or_default().as_bytes()));
-            value.map(|_| hash(key, key))
+        let text = |value: Option<&str>| -> Option<Slot> {
+            let value = value?;
+            let key = keyed(&|h| h.write(value.as_bytes()));
+            Some(slot(key, key))
         };
         match per {
-            Per::Ip => {
-                let key = one(&|h| h.write_u128(network(who.ip)));
-                Some(hash(key, random.hash_one(neighbourhood(who.ip))))
-            }
+            Per::Ip => Some(slot(keyed(&|h| h.write_u128(network(who.ip))), mixed(neighbourhood(who.ip)))),
             Per::Account => text(who.account),
             Per::Key => text(who.key),
             Per::Source => text(who.source),
             Per::Route => text(Some(who.route)),
             Per::Tenant => {
                 let tenant = who.tenant?;
-                let key = one(&|h| h.write(tenant.0.bytes()));
-                Some(hash(key, key))
+                let key = keyed(&|h| h.write(tenant.0.bytes()));
+                Some(slot(key, key))
             }
         }
     }
+
+    /// Key of one of the few coarse budgets. Whoever aims at one only joins others in it.
+    fn coarse(&self, near: u64) -> u64 {
+        let bucket = u128::from(near % COARSE);
+        mixed(u128::try_from(self.id).unwrap_or(0) << 64 | bucket << 1 | 1)
+    }
+}
+
+/// Spreads a number over 64 bits (the finaliser of SplitMix64).
+fn mixed(number: u128) -> u64 {
+    let low = |n: u128| u64::try_from(n & u128::from(u64::MAX)).unwrap_or(0);
+    let mut z = low(number) ^ low(number >> 64).rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 const fn word(per: Per) -> &'static str {

@@ -126,7 +126,9 @@ mod tests {
         assert_eq!(parse_money("-0.05 EUR", "EUR"), Some(-5));
         assert_eq!(parse_money("900 JPY", "JPY"), Some(900));
         assert_eq!(parse_money("1.234 KWD", "KWD"), Some(1234));
-        for bad in ["12.505 EUR", "12,50 EUR", "12.50 USD", "12.50EUR", "1e2 EUR", ". EUR", "5. EUR", "05 EUR", "+5 EUR"] {
+        for bad in
+            ["12.505 EUR", "12,50 EUR", "12.50 USD", "12.50EUR", "1e2 EUR", ". EUR", "5. EUR", "05 EUR", "+5 EUR"]
+        {
             assert_eq!(parse_money(bad, "EUR"), None, "{bad}");
         }
         assert_eq!(parse_money("900.0 JPY", "JPY"), None);

@@ -37,12 +37,14 @@ pub(crate) type Span = Range<usize>;
 pub(crate) struct Source<'t> {
     file: &'t str,
     text: &'t str,
-    faults: RefCell<Vec<Fault>>,
+    found: RefCell<Vec<(Span, Fault)>>,
+    /// Values that no message may repeat.
+    secrets: RefCell<Vec<String>>,
 }
 
 impl<'t> Source<'t> {
     pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, faults: RefCell::default() }
+        Self { file, text, found: RefCell::default(), secrets: RefCell::default() }
     }
 
     /// The bytes of `span`; empty when they are not whole characters.
@@ -51,52 +53,76 @@ impl<'t> Source<'t> {
     }
 
     pub(crate) fn fault(&self, span: &Span, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        let fault = self.locate(span, path, message.into(), help.into());
-        let mut faults = self.faults.borrow_mut();
-        if !faults.contains(&fault) {
-            faults.push(fault);
+        let fault = locate(self.file, self.text, span, path, message.into(), help.into());
+        let mut found = self.found.borrow_mut();
+        if !found.iter().any(|(_, other)| *other == fault) {
+            found.push((span.clone(), fault));
         }
     }
 
-    /// Like `fault`, for a line that holds a secret: the snippet shows only where.
-    pub(crate) fn fault_blotted(&self, span: &Span, path: &str, message: &str, help: &str) {
-        let mut fault = self.locate(span, path, message.to_owned(), help.to_owned());
-        let (start, end) = (fault.caret.start + 4, fault.caret.end);
-        fault.snippet =
-            fault.snippet.chars().enumerate().map(|(i, c)| if i >= start && i < end { '*' } else { c }).collect();
-        self.faults.borrow_mut().push(fault);
+    /// A warning at `span`: shown by the caller, no fault.
+    pub(crate) fn warning(&self, span: &Span, path: &str, message: String, help: &str) -> Fault {
+        locate(self.file, self.text, span, path, message, help.to_owned())
+    }
+
+    /// The line of `span`, from 1.
+    pub(crate) fn line(&self, span: &Span) -> usize {
+        self.warning(span, "", String::new(), "").line
+    }
+
+    /// `value` must appear in no message and no snippet.
+    pub(crate) fn hide(&self, value: &str) {
+        if value.len() >= 6 {
+            self.secrets.borrow_mut().push(value.to_owned());
+        }
     }
 
     pub(crate) fn is_clean(&self) -> bool {
-        self.faults.borrow().is_empty()
+        self.found.borrow().is_empty()
     }
 
     /// The faults in the order of the text.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
-        let mut faults = self.faults.into_inner();
+        let secrets = self.secrets.into_inner();
+        let blot =
+            |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, &blotted(secret)));
+        let text = blot(self.text);
+        let shown = |(span, fault): (Span, Fault)| {
+            let Fault { line, column, .. } = fault;
+            let shown = locate(self.file, &text, &span, &fault.path, blot(&fault.message), blot(&fault.help));
+            Fault { line, column, ..shown }
+        };
+        let mut faults: Vec<Fault> = self.found.into_inner().into_iter().map(shown).collect();
         faults.sort_by_key(|f| (f.line, f.column));
         faults
     }
+}
 
-    pub(crate) fn locate(&self, span: &Span, path: &str, message: String, help: String) -> Fault {
-        let start = (0..=span.start.min(self.text.len())).rev().find(|i| self.text.is_char_boundary(*i)).unwrap_or(0);
-        let before = self.text.get(..start).unwrap_or("");
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let rest = self.text.get(line_start..).unwrap_or("");
-        let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
-        let column = before.get(line_start..).unwrap_or("").chars().count();
-        let wide = self.text.get(start..span.end.max(start)).unwrap_or("").split('\n').next().unwrap_or("");
-        let (snippet, caret) = shorten(line, column, wide.trim_end().chars().count().max(1));
-        Fault {
-            file: self.file.to_owned(),
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: column + 1,
-            path: path.to_owned(),
-            message,
-            help,
-            snippet,
-            caret,
-        }
+/// As many bytes as `secret`, of which three are its own: enough to find it in the file.
+fn blotted(secret: &str) -> String {
+    let shown: String = secret.chars().take(3).filter(char::is_ascii).collect();
+    let stars = "*".repeat(secret.len() - shown.len());
+    shown + &stars
+}
+
+fn locate(file: &str, text: &str, span: &Span, path: &str, message: String, help: String) -> Fault {
+    let start = (0..=span.start.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    let before = text.get(..start).unwrap_or("");
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    let rest = text.get(line_start..).unwrap_or("");
+    let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
+    let column = before.get(line_start..).unwrap_or("").chars().count();
+    let wide = text.get(start..span.end.max(start)).unwrap_or("").split('\n').next().unwrap_or("");
+    let (snippet, caret) = shorten(line, column, wide.trim_end().chars().count().max(1));
+    Fault {
+        file: file.to_owned(),
+        line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+        column: column + 1,
+        path: path.to_owned(),
+        message,
+        help,
+        snippet,
+        caret,
     }
 }
 
@@ -138,7 +164,8 @@ fn render_as(word: &str, code: &str, faults: &[Fault], color: bool) -> String {
             out.push_str(&format!("         | {}\n", fault.snippet));
             out.push_str(&format!("         | {gap}{}\n", paint(code, &carets)));
         }
-        let words = if fault.help.is_empty() { fault.message.clone() } else { format!("{} {}", fault.message, fault.help) };
+        let words =
+            if fault.help.is_empty() { fault.message.clone() } else { format!("{} {}", fault.message, fault.help) };
         for line in wrap(&words, 91) {
             out.push_str(&format!("         {line}\n"));
         }

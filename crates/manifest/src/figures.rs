@@ -2,6 +2,7 @@
 
 use crate::{
     App, Figure,
+    read::OWN_SIGN_IN,
     tree::{Node, Value},
     units,
 };
@@ -62,7 +63,17 @@ fn label(node: &Node) -> String {
 /// `2026-05-04` as "4 May 2026".
 fn say_date(text: &str) -> String {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     let Ok(date) = text.parse::<jiff::civil::Date>() else { return text.to_owned() };
@@ -92,7 +103,8 @@ fn followed(app: &mut App) {
     found.extend(app.roles.iter().map(|r| (format!("roles.{}.label", r.id), Figure::Text(r.label.clone()))));
     found.extend(app.regions.iter().map(|r| (format!("regions.{}.label", r.id), Figure::Text(r.label.clone()))));
     found.extend(app.modules.iter().map(|m| (format!("modules.{}.label", m.id), Figure::Text(m.label.clone()))));
-    found.extend(app.collections.iter().map(|c| (format!("collections.{}.label", c.id), Figure::Text(c.label.clone()))));
+    found
+        .extend(app.collections.iter().map(|c| (format!("collections.{}.label", c.id), Figure::Text(c.label.clone()))));
     if let Some(failover) = &app.failover {
         found.push(("failover.promoted_by".to_owned(), Figure::Text(failover.promoted_by.to_owned())));
     }
@@ -101,6 +113,15 @@ fn followed(app: &mut App) {
             app.defaults.push(path.clone());
         }
         app.figures.insert(path, figure);
+    }
+    if app.auth.issuer.is_some() {
+        // Nobody signs in here, so no page may speak of how.
+        let own = |path: &str| {
+            let key = path.strip_prefix("auth.").map(|rest| rest.split('.').next().unwrap_or(rest));
+            key.is_some_and(|key| OWN_SIGN_IN.contains(&key))
+        };
+        app.figures.retain(|path, _| !own(path));
+        app.defaults.retain(|path| !own(path));
     }
     app.defaults.sort();
 }

@@ -3,8 +3,7 @@
 use crate::{
     fault::Source,
     keys::{Key, Names, Ty},
-    near,
-    scalar,
+    near, scalar,
     tree::{self, Node, Value, join},
 };
 
@@ -44,7 +43,7 @@ fn absent(source: &Source<'_>, parent: &Node, key: &Key) -> Node {
     let path = join(&parent.path, key.name);
     if key.required {
         let whole = if parent.path.is_empty() { "app.toml".to_owned() } else { format!("`{}`", parent.path) };
-        source.fault(&parent.key, &path, format!("{whole} needs `{}`.", key.name), format!("It is {}.", key.doc));
+        source.fault(&parent.key, &path, format!("{whole} needs `{}`: {}.", key.name, key.doc), "");
     }
     let empty = Node::absent(key.name, path.clone(), parent.key.clone());
     match key.ty {

@@ -22,6 +22,6 @@ pub use explain::{explain, summary};
 pub use fault::{Fault, render, render_warnings};
 pub use model::*;
 pub use new::new_app;
-pub use page::{Page, PageClaim, page};
+pub use page::{Page, PageClaim, html, markdown, page};
 pub use read::{BUILT_IN, RESERVED, read};
 pub use schema::schema;

@@ -79,7 +79,8 @@ mod tests {
             let (manifest, page) = new_app(name).unwrap();
             assert!(manifest.lines().count() < 40);
             let app = crate::read(&manifest, "app.toml").unwrap_or_else(|f| panic!("{}", crate::render(&f, false)));
-            let page = crate::page(&page, "security.md", &app).unwrap_or_else(|f| panic!("{}", crate::render(&f, false)));
+            let page =
+                crate::page(&page, "security.md", &app).unwrap_or_else(|f| panic!("{}", crate::render(&f, false)));
             assert_eq!((page.claims.len(), page.warnings.len()), (3, 0));
         }
         assert!(new_app("\"").is_none() && new_app("7").is_none() && new_app("").is_none());

@@ -67,14 +67,19 @@ fn from_text(source: &Source<'_>, node: &Node, words: &str, ty: Ty) -> Option<Va
         },
         Ty::Every => match every(words) {
             Some((millis, spoken)) => Some(Value::Duration(millis, spoken)),
-            None => fault(format!("`{words}` is no interval."), "Write \"daily\", \"hourly\" or a duration such as \"6 h\"."),
+            None => fault(
+                format!("`{words}` is no interval."),
+                "Write \"daily\", \"hourly\" or a duration such as \"6 h\".",
+            ),
         },
         Ty::Size => match units::size(words) {
             Some(bytes) => Some(Value::Size(bytes)),
             None => fault(format!("`{words}` is no size."), "Write it as \"8 MB\" or \"16 KiB\"."),
         },
         Ty::Pointer => pointer(source, node, words),
-        _ if words.chars().any(|c| c.is_control() && c != '\n') => fault("control characters are not allowed.".into(), ""),
+        _ if words.chars().any(|c| c.is_control() && c != '\n') => {
+            fault("control characters are not allowed.".into(), "")
+        }
         _ => Some(Value::Text(words.to_owned())),
     }
 }
@@ -102,8 +107,10 @@ fn pointer(source: &Source<'_>, node: &Node, words: &str) -> Option<Value> {
         "file" if rest.starts_with('/') => Pointer::File(rest.to_owned()),
         "kms" if !rest.is_empty() => Pointer::Kms(rest.to_owned()),
         _ => {
-            let help = "Write \"env:NAME\" (capitals, digits, _), \"file:/path\" or \"kms:...\", and keep the secret there.";
-            source.fault_blotted(&node.span, &node.path, "a secret is never written here, only where it is kept.", help);
+            let help =
+                "Write \"env:NAME\" (capitals, digits, _), \"file:/path\" or \"kms:...\", and keep the secret there.";
+            source.hide(words);
+            source.fault(&node.span, &node.path, "a secret is never written here, only where it is kept.", help);
             return None;
         }
     };

@@ -81,7 +81,10 @@ fn ty(ty: Ty) -> Value {
             let mut tiers = named(NAME, one_or_many(text(RATE)));
             if let Value::Object(map) = &mut tiers {
                 map.insert("properties".into(), json!({ "repeat": { "type": "array", "items": text(DURATION) } }));
-                map.insert("patternProperties".into(), json!({ "^(?!repeat$)[a-z][a-z0-9_]{0,39}$": one_or_many(text(RATE)) }));
+                map.insert(
+                    "patternProperties".into(),
+                    json!({ "^(?!repeat$)[a-z][a-z0-9_]{0,39}$": one_or_many(text(RATE)) }),
+                );
             }
             tiers
         }
@@ -99,20 +102,36 @@ fn own(own: Own) -> Value {
         Own::Grants => json!({ "$ref": "#/$defs/grants" }),
         Own::Fields | Own::Input => named(NAME, json!({ "$ref": "#/$defs/field" })),
         Own::Rows => named(NAME, json!({ "$ref": "#/$defs/values" })),
-        Own::Unique => json!({ "type": "array", "items": { "type": "array", "items": { "type": "string" }, "minItems": 2 } }),
-        Own::PartOf => json!({ "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1, "maxProperties": 1 }),
-        Own::Versions => json!({ "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 0, "maximum": 10_000 }] }),
+        Own::Unique => {
+            json!({ "type": "array", "items": { "type": "array", "items": { "type": "string" }, "minItems": 2 } })
+        }
+        Own::PartOf => {
+            json!({ "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1, "maxProperties": 1 })
+        }
+        Own::Versions => {
+            json!({ "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 0, "maximum": 10_000 }] })
+        }
         Own::Guard | Own::Sets | Own::Literals => json!({ "$ref": "#/$defs/values" }),
         Own::Create => json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/values" } }),
         Own::Accepts | Own::Shows => json!({ "type": "object", "additionalProperties": names }),
-        Own::Counts => json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 1000 } }),
+        Own::Counts => {
+            json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 1000 } })
+        }
         Own::Literal => json!({ "type": ["string", "number", "boolean", "array"] }),
         Own::Bound => json!({ "type": ["string", "number"] }),
         Own::On => json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/inbound" } }),
-        Own::Targets => json!({ "anyOf": [{ "const": "eu" }, { "type": "array", "items": { "type": "string", "pattern": "^[A-Z]{2}$" } }] }),
-        Own::OriginLock => json!({ "anyOf": [{ "enum": ["none", "client_certificate"] }, { "type": "string", "pattern": POINTER }] }),
-        Own::Account => json!({ "type": "object", "properties": { "type": { "const": "secret" }, "per": { "const": "tenant" } } }),
-        Own::Demo => json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/demo" }] } }),
+        Own::Targets => {
+            json!({ "anyOf": [{ "const": "eu" }, { "type": "array", "items": { "type": "string", "pattern": "^[A-Z]{2}$" } }] })
+        }
+        Own::OriginLock => {
+            json!({ "anyOf": [{ "enum": ["none", "client_certificate"] }, { "type": "string", "pattern": POINTER }] })
+        }
+        Own::Account => {
+            json!({ "type": "object", "properties": { "type": { "const": "secret" }, "per": { "const": "tenant" } } })
+        }
+        Own::Demo => {
+            json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/demo" }] } })
+        }
         Own::Index => json!({ "enum": [true, false, "blind"] }),
         Own::Many => json!({ "type": "boolean" }),
     }
@@ -122,7 +141,8 @@ fn own(own: Own) -> Value {
 fn definitions() -> Value {
     let grant = json!({ "$ref": "#/$defs/grant" });
     let rights = RESOURCES.iter().map(|r| ((*r).to_owned(), json!({ "enum": ["", "read", "manage", "all"] })));
-    let tenant = json!({ "type": "object", "additionalProperties": false, "properties": rights.collect::<Map<_, _>>() });
+    let tenant =
+        json!({ "type": "object", "additionalProperties": false, "properties": rights.collect::<Map<_, _>>() });
     json!({
         "grants": {
             "description": "\"all\", or COLLECTION = grant; \"*\" stands for all collections",

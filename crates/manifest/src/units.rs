@@ -108,7 +108,7 @@ pub(crate) fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -130,7 +130,7 @@ pub(crate) fn say_duration(millis: Millis) -> String {
 pub(crate) fn say_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 6] =
         [(1_000_000_000, "GB"), (1 << 30, "GiB"), (1_000_000, "MB"), (1 << 20, "MiB"), (1000, "KB"), (1 << 10, "KiB")];
-    match UNITS.iter().find(|(scale, _)| bytes >= *scale && bytes % scale == 0) {
+    match UNITS.iter().find(|(scale, _)| bytes >= *scale && bytes.is_multiple_of(*scale)) {
         Some((scale, unit)) => format!("{} {unit}", bytes / scale),
         None => format!("{bytes} bytes"),
     }

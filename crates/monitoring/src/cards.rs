@@ -165,7 +165,11 @@ fn digit(c: char) -> Option<u8> {
 }
 
 const fn separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{200b}' | '\u{202f}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+    matches!(
+        c,
+        ' ' | '-' | '.' | '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{200b}' | '\u{202f}' | '\u{2010}'
+            ..='\u{2015}' | '\u{2212}'
+    )
 }
 
 /// Length of the UUID that starts here, when one does.
@@ -215,7 +219,8 @@ fn luhn(digits: &[u8]) -> bool {
         (_, twice) => twice,
     };
     // All zeros and the like are placeholders.
-    digits.iter().any(|d| Some(d) != digits.first()) && digits.iter().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
+    digits.iter().any(|d| Some(d) != digits.first())
+        && digits.iter().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ mod tests {
             request: RequestId(Id::NIL),
             tenant: Some(TenantId::HOUSE),
             method: Method::GET,
-            route: None,
+            route: "",
             status,
             micros: 700,
             bytes: 0,

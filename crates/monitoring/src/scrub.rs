@@ -15,7 +15,16 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
 
 /// Parts of a member's name that make its value a secret.
 const NAMED: [&str; 10] = [
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "authorization", "cookie", "signature", "credential",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "authorization",
+    "cookie",
+    "signature",
+    "credential",
 ];
 /// Whole names that do.
 const SHORT: [&str; 8] = ["tok", "pwd", "pin", "otp", "sig", "key", "session", "jwt"];
@@ -58,7 +67,29 @@ fn shown(word: &str) -> &str {
 
 /// Where a word ends.
 const fn ends(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | ':' | '=' | '&' | '?' | '#' | '/' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '|')
+    c.is_whitespace()
+        || matches!(
+            c,
+            '"' | '\''
+                | '`'
+                | ','
+                | ';'
+                | ':'
+                | '='
+                | '&'
+                | '?'
+                | '#'
+                | '/'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '<'
+                | '>'
+                | '|'
+        )
 }
 
 /// What stands between a secret's name and its value, the value, and the rest.
@@ -77,7 +108,9 @@ fn value_of<'t>(name: &str, after: &'t str) -> Option<(&'t str, &'t str, &'t str
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
     let (skip, end) = match quote {
         Some(quote) => (1, value.get(1..)?.find(quote).map_or(value.len(), |end| end + 1)),
-        None if name.to_ascii_lowercase().contains("cookie") => (0, value.find(['\n', '\r', '"', '\'']).unwrap_or(value.len())),
+        None if name.to_ascii_lowercase().contains("cookie") => {
+            (0, value.find(['\n', '\r', '"', '\'']).unwrap_or(value.len()))
+        }
         None => (0, value.find(|c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'')).unwrap_or(value.len())),
     };
     // `authorization: Bearer abc`: the scheme is not the secret.

@@ -12,7 +12,7 @@ use store::{Batch, Own, Tx, Type, Value};
 use crate::{
     collect::{Errors, inputs},
     draft, refer, seal,
-    shelf::{Shelf, column_type},
+    shelf::column_type,
     sql::{self, Bound, quoted},
     version,
     write::{self, Before, Writer},
@@ -429,9 +429,4 @@ impl<'a> Act<'a> {
             }
         }
     }
-}
-
-/// Actions of a collection by name.
-pub(crate) fn named<'s>(shelf: &'s Shelf, name: &str) -> Option<&'s Arc<Plan>> {
-    shelf.actions.iter().find(|p| p.def.id == name)
 }

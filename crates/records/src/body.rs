@@ -1,9 +1,14 @@
 //! A request's JSON, read under bounds: duplicated names, depth, members of one object.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
+use bytes::Bytes;
+use http::HeaderMap;
 use kernel::Failure;
-use route::{Input, Intake, Raw};
+use route::{BodyStream, Input, Intake, Raw};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -12,12 +17,22 @@ const ELEMENTS: usize = 100_000;
 const DEPTH: usize = 32;
 
 /// The pieces of a request, for handlers that read them by their collection's rules.
-pub(crate) struct Pieces(pub(crate) Raw);
+pub(crate) struct Pieces {
+    params: Vec<(&'static str, String)>,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+    media_type: Option<String>,
+    /// Shared between nobody; the lock makes the pieces `Sync`.
+    stream: Mutex<Option<BodyStream>>,
+}
 
 impl Input for Pieces {
     const INTAKE: Intake = Intake::Whole(10_000_000);
     fn read(raw: Raw) -> Result<Self, Failure> {
-        Ok(Self(raw))
+        let media_type = raw.media_type();
+        let Raw { params, query, headers, body, stream, .. } = raw;
+        Ok(Self { params, query, headers, body, media_type, stream: Mutex::new(stream) })
     }
     fn schema() -> Value {
         Value::Null
@@ -25,20 +40,43 @@ impl Input for Pieces {
 }
 
 impl Pieces {
+    /// A path segment.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str())
+    }
+
+    /// The media type of the body, lower case, without parameters.
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref()
+    }
+
+    /// A header, when there is exactly one.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(first)
+    }
+
+    /// The streamed body, once.
+    pub(crate) fn stream(&self) -> Result<BodyStream, Failure> {
+        let taken = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.ok_or_else(|| Failure::internal("records: a streamed route without a stream"))
+    }
+
     /// The record's id, as the path names it. Anything else names no record.
     pub(crate) fn id(&self) -> Result<String, Failure> {
-        let text = self.0.param("id");
+        let text = self.param("id");
         text.parse::<kernel::Id>().map(|_| text.to_owned()).map_err(|()| Failure::NotFound)
     }
 
     /// A query member.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.0.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// Refuses query members that mean nothing here.
     pub(crate) fn only(&self, names: &[&str]) -> Result<(), Failure> {
-        match self.0.query.iter().find(|(n, _)| !names.contains(&n.as_str())) {
+        match self.query.iter().find(|(n, _)| !names.contains(&n.as_str())) {
             Some((unknown, _)) => Err(Failure::field(named(unknown), "unknown", "no such query parameter")),
             None => Ok(()),
         }
@@ -55,18 +93,18 @@ impl Pieces {
 
     /// The body as JSON.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
-        if self.0.body.is_empty() {
+        if self.body.is_empty() {
             return Ok(Value::Null);
         }
-        if self.0.media_type().is_some_and(|t| t != "application/json" && !t.ends_with("+json")) {
+        if self.media_type().is_some_and(|t| t != "application/json" && !t.ends_with("+json")) {
             return Err(Failure::UnsupportedType("application/json".into()));
         }
-        parse(&self.0.body)
+        parse(&self.body)
     }
 
     /// The version that `If-Match` demands. `*` demands nothing more than that the record exists.
     pub(crate) fn if_match(&self) -> Result<Option<i64>, Failure> {
-        let Some(header) = self.0.headers.get(http::header::IF_MATCH) else { return Ok(None) };
+        let Some(header) = self.headers.get(http::header::IF_MATCH) else { return Ok(None) };
         let text = header.to_str().unwrap_or("").trim();
         if text == "*" {
             return Ok(None);

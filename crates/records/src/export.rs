@@ -1,13 +1,14 @@
-//! Exports: every record within the permit's reach, page by page, as CSV or as a JSON list with one record a line.
+//! Exports: every record within the permit's reach, piece by piece, as CSV or as a JSON list with one record a line.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use kernel::{Failure, FieldSet, Home};
+use kernel::{Failure, Home, Write};
 use manifest::Kind;
 use route::BodyStream;
-use store::{Reader, Value};
+use store::{FromRow, Own, Query, Row, Tx, Value};
+use tokio::sync::mpsc;
 
 use crate::{
     csv, json,
@@ -17,8 +18,8 @@ use crate::{
     sql::{self, Layout},
 };
 
-/// Records read at once.
-const PAGE: i64 = 1000;
+/// Records of one piece.
+const PIECE: usize = 500;
 
 /// Which file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,23 +43,40 @@ impl Format {
     }
 }
 
+/// Every column of a row.
+pub(crate) struct Whole(Vec<Value>);
+
+impl FromRow for Whole {
+    fn from_row(row: &Row<'_>) -> Result<Self, Failure> {
+        // A row does not say how wide it is; reading past its end fails.
+        Ok(Self((0..).map_while(|at| row.get::<Value>(at).ok()).collect()))
+    }
+}
+
 /// An export under way.
 pub(crate) struct Export {
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) reader: Reader,
-    pub(crate) home: Arc<Home>,
-    pub(crate) layout: Layout,
-    pub(crate) format: Format,
-    last: String,
+    desk: Arc<Desk>,
+    rows: mpsc::Receiver<Result<Whole, Failure>>,
+    home: Arc<Home>,
+    layout: Layout,
+    format: Format,
     headed: bool,
     begun: bool,
+    /// In a build that is meant to lose it: the row that may be the last.
+    held: Option<Vec<Value>>,
     done: bool,
 }
 
 impl Export {
-    pub(crate) fn new(desk: Arc<Desk>, reader: Reader, home: Arc<Home>, shown: FieldSet, format: Format) -> Self {
+    /// Begins to read, under the permit's rows, in order of ids.
+    pub(crate) fn begin(desk: &Arc<Desk>, tx: &Tx<Write>, format: Format) -> Self {
+        let permit = tx.permit();
+        let shown = crate::answer::readable(&desk.shelf, permit.reach());
         let layout = Layout::of(&desk.shelf.def, shown, false, false);
-        Self { desk, reader, home, layout, format, last: String::new(), headed: false, begun: false, done: false }
+        let query: Query<Own, (), Whole> = Query::made(sql::every(&desk.shelf.def, &desk.shelf.sql, &layout));
+        let rows = tx.stream(&query, ());
+        let (desk, home) = (Arc::clone(desk), Arc::clone(permit.principal().home()));
+        Self { desk, rows, home, layout, format, headed: false, begun: false, held: None, done: false }
     }
 
     /// The file, piece by piece.
@@ -76,40 +94,25 @@ impl Export {
     }
 
     async fn piece(&mut self) -> Result<Vec<u8>, Failure> {
-        let mut rows = self.page().await?;
-        let mut out = Vec::with_capacity(rows.len() * 128 + 64);
+        let mut rows = Vec::with_capacity(PIECE);
+        let count = self.rows.recv_many(&mut rows, PIECE).await;
+        let mut out = Vec::with_capacity(count * 128 + 64);
         if !std::mem::replace(&mut self.headed, true) {
             self.head(&mut out);
         }
-        self.done = i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
-        if self.done && kernel::sabotage::off("data.export_tenant") {
-            rows.pop_back();
-        }
+        self.done = count == 0;
         for row in rows {
+            let Whole(mut row) = row?;
+            if kernel::sabotage::off("data.export_tenant") {
+                let Some(held) = self.held.replace(row) else { continue };
+                row = held;
+            }
             self.row(&mut out, row).await?;
         }
         if self.done && self.format == Format::Json {
             out.extend_from_slice(b"\n]\n");
         }
         Ok(out)
-    }
-
-    async fn page(&mut self) -> Result<VecDeque<Vec<Value>>, Failure> {
-        let shelf = &self.desk.shelf;
-        let text = sql::following(&shelf.def, &shelf.sql, &self.layout);
-        let query = self.desk.records.shapes.read(text);
-        let width = self.layout.width;
-        let mut rows = VecDeque::new();
-        self.reader
-            .each(&query, vec![self.last.as_str().into(), PAGE.into()], |row| {
-                rows.push_back((0..width).map(|at| row.get::<Value>(at)).collect::<Result<_, _>>()?);
-                Ok(())
-            })
-            .await?;
-        if let Some(Value::Text(id)) = rows.back().and_then(|row: &Vec<Value>| row.first()) {
-            self.last.clone_from(id);
-        }
-        Ok(rows)
     }
 
     fn columns(&self) -> Vec<&str> {

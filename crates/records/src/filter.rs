@@ -138,7 +138,7 @@ struct Parser<'p> {
     scope: &'p Scope<'p>,
 }
 
-impl Parser<'_> {
+impl<'p> Parser<'p> {
     fn next(&mut self, expected: &str) -> Result<(usize, Token), Failure> {
         let end = self.tokens.last().map_or(1, |(place, _)| place + 1);
         let token = self.tokens.get(self.at).cloned().ok_or_else(|| syntax(expected, end))?;
@@ -278,8 +278,9 @@ impl Parser<'_> {
     }
 
     /// A field that may be filtered by, under its name.
-    fn subject(&self, name: &str) -> Result<Subject<'_>, Failure> {
-        let drafts = self.scope.shelf.def.drafts;
+    fn subject(&self, name: &str) -> Result<Subject<'p>, Failure> {
+        let scope: &'p Scope<'p> = self.scope;
+        let drafts = scope.shelf.def.drafts;
         match name {
             "id" => return Ok(Subject::Id),
             "created_at" | "updated_at" => return Ok(Subject::Moment),
@@ -287,8 +288,8 @@ impl Parser<'_> {
             "published" if drafts => return Ok(Subject::Flag),
             _ => {}
         }
-        let shelf = self.scope.shelf;
-        let at = shelf.def.position(name).filter(|at| self.scope.readable.has(*at));
+        let shelf: &'p Shelf = scope.shelf;
+        let at = shelf.def.position(name).filter(|at| scope.readable.has(*at));
         let Some((at, field)) = at.and_then(|at| Some((at, shelf.field(at)?))) else {
             return Err(Failure::field(crate::body::named(name), "unknown", "no such field to filter by"));
         };

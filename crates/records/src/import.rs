@@ -107,11 +107,11 @@ pub(crate) async fn run(
     Ok(Imported { receipt, rows: count, sha256: hash, ignored: ignored.into_keys().collect() })
 }
 
-struct Import<'i> {
-    w: Writer<'i>,
-    stage: &'i Stage,
-    staging: &'i Staging,
-    job: &'i str,
+struct Import<'w, 's> {
+    w: Writer<'w>,
+    stage: &'w Stage,
+    staging: &'s Staging,
+    job: &'s str,
     /// What each column of a CSV file is.
     header: Option<Vec<String>>,
     count: u64,
@@ -122,7 +122,7 @@ struct Import<'i> {
     ids: bool,
 }
 
-impl Import<'_> {
+impl Import<'_, '_> {
     /// Reads the body to its end; its SHA-256.
     async fn read(&mut self, form: Form, body: &mut BodyStream) -> Result<String, Failure> {
         let mut hash = Sha256::new();

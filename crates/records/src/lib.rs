@@ -49,7 +49,7 @@ use route::Section;
 
 pub use claims::CLAIMS;
 pub use schema::tables;
-pub use seed::{Seed, Seeded};
+pub use seed::Seed;
 pub use shelf::Records;
 
 /// What the section needs.

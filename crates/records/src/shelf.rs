@@ -76,11 +76,6 @@ impl Records {
     pub(crate) fn shelf(&self, at: usize) -> Option<&Arc<Shelf>> {
         self.shelves.get(at)
     }
-
-    /// The collection of a name.
-    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Shelf>> {
-        self.shelves.iter().find(|s| s.def.id == name)
-    }
 }
 
 impl Shelf {

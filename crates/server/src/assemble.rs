@@ -16,7 +16,7 @@ use store::{Engine, Lookup, Options, Store};
 use tenancy::{Hosts, Tenancy};
 use transport::{Mode, Transport};
 
-use crate::{Server, health, jobs, openapi, router::Router};
+use crate::{Server, demo, health, jobs, openapi, router::Router};
 
 /// Everything the sections are made from.
 pub(crate) struct Parts {
@@ -96,7 +96,6 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     });
     let mailer = integrations::Mailer::new(vault.clone(), parts.mail, &app.mail.from, monitor.clone()).map_err(words)?;
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
-    // The gate decides for jobs too, so it is made once every section's jobs are known; sections that need it come last.
     let mut sections = vec![
         health::section(&about),
         transport::section(&transport::Reports::new(monitor.clone())),
@@ -106,10 +105,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         records.section(),
         integrations::section(&mailer),
     ];
-    let mut duties: Vec<_> = sections.iter().flat_map(|s| &s.jobs).map(|job| (job.name, job.action)).collect();
-    duties.extend(access::duties());
-    let access =
-        Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)).jobs(duties));
+    let access = Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)));
     sections.push(access::section(access::Means {
         access: Arc::clone(&access),
         authentication: Arc::clone(&authentication),
@@ -122,6 +118,9 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         routes.extend(theirs);
         work.extend(jobs);
     }
+    // The gate decides for jobs too: each holds its own declared action.
+    let seeding = development.then_some(demo::DUTY);
+    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).collect());
     routes.retain(|route| development || route.action.resource != "development");
     let router = Router::new(routes).map_err(words)?;
     let _first = about.openapi.set(serde_json::to_vec(&openapi::document(&app, &router)).unwrap_or_default().into());
@@ -189,7 +188,7 @@ pub fn describe(app: App) -> Result<Described, String> {
         session_keys: Vec::new(),
         fetch: Some(Arc::new(|_| Box::pin(async { Err(kernel::Failure::Busy(1)) }))),
         demo: None,
-        mail: integrations::Way::Folder(scratch.path().join("mail")),
+        mail: integrations::Way::Folder(integrations::Mailbox::new(scratch.path().join("mail"))),
         site: None,
         app: Arc::clone(&app),
     }))?;

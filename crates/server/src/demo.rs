@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use kernel::{Failure, Rng, Secret, TenantId, UserId};
+use kernel::{Action, Failure, Rng, Secret, TenantId, UserId, Write, may};
 use manifest::{App, Target};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use store::Tx;
 
 use crate::{
     Member, ReadyTenant, Server,
@@ -15,6 +16,17 @@ use crate::{
 
 /// Who acts, in audit logs.
 const SEEDER: &str = "demo";
+/// The one thing that it may do in a tenant.
+pub(crate) const DUTY: (&str, Action) = (SEEDER, may("house", "seed"));
+
+impl Server {
+    async fn seeder(&self, tenant: TenantId) -> Result<Tx<Write>, Failure> {
+        let caller = self.authentication.job(self.inside(self.clock.now()), SEEDER);
+        let who = self.authentication.principal(self.tenancy.enter(caller, tenant).await?).await?;
+        let permit = self.access.permit(who, DUTY.1, "record.created", true).await?;
+        Ok(Tx::open(&self.store, permit))
+    }
+}
 
 /// What is to be there.
 pub(crate) struct Plan {

@@ -20,7 +20,10 @@ pub(crate) fn start(server: &Arc<Server>) {
             loop {
                 // Woken early by a commit that left work of its kind in the outbox.
                 let _either = tokio::time::timeout(job.every, wake.notified()).await;
-                if let Err(failure) = run(&server, job).await {
+                // Nothing to do is no failure.
+                if let Err(failure) = run(&server, job).await
+                    && failure != Failure::NotFound
+                {
                     server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }

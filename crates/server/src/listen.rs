@@ -17,6 +17,9 @@ use crate::{Server, pipeline};
 /// How long requests under way may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Connections at most, over all addresses.
+const CONNECTIONS: usize = 16 * 1024;
+
 fn builder(server: &Server) -> Builder<TokioExecutor> {
     let flood = &server.app.edge.flood;
     let header = Duration::from_millis(flood.header.0.max(1).cast_unsigned());
@@ -41,7 +44,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let builder = Arc::new(builder(&server));
-    let connections = Connections::new(server.app.edge.flood.connections_per_ip);
+    let connections = Connections::new(server.app.edge.flood.connections_per_ip, CONNECTIONS);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
@@ -56,7 +59,11 @@ pub(crate) async fn serve(
             },
             () = &mut stop => break,
         };
-        let Some(guard) = connections.enter(peer.ip()) else { continue };
+        // Everybody behind a declared proxy shares its address.
+        let guard = if server.transport.is_proxy(peer.ip()) { None } else { Some(connections.enter(peer.ip())) };
+        if matches!(guard, Some(None)) {
+            continue;
+        }
         let _ignored = stream.set_nodelay(true);
         let (server, builder, tls, watcher) = (Arc::clone(&server), Arc::clone(&builder), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
@@ -95,7 +102,7 @@ async fn connection(
 /// Plain HTTP beside TLS: pages of hosts we serve are sent to TLS, everything else is refused unrun.
 pub(crate) async fn redirect(server: Arc<Server>, listener: TcpListener) {
     let builder = Arc::new(builder(&server));
-    let connections = Connections::new(server.app.edge.flood.connections_per_ip);
+    let connections = Connections::new(server.app.edge.flood.connections_per_ip, CONNECTIONS);
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,15 +1,15 @@
 //! The one ordered list of stages. Each takes what the one before it made; nothing reaches a handler past a missing one.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::{IpAddr, SocketAddr}, sync::Arc, time::Duration};
 
 use encryption::hash;
 use http::{Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use kernel::{Actor, Failure, Principal, RequestId, TenantId, Time};
+use kernel::{Failure, Principal, RequestId, TenantId, Time};
 use limits::{Quota, Who};
 use monitoring::Line;
 use route::{BodyStream, Intake, Raw, Reply, Route, Run};
-use transport::{About, Body, intake};
+use transport::{About, Body};
 
 use crate::{Server, replay, site};
 
@@ -21,6 +21,7 @@ struct Trace {
     tenant: Option<TenantId>,
     actor: &'static str,
     secure: bool,
+    address: IpAddr,
     quota: Option<Quota>,
 }
 
@@ -40,6 +41,7 @@ pub(crate) async fn pass(
         tenant: None,
         actor: "none",
         secure: tls,
+        address: socket.ip(),
         quota: None,
     };
     let (method, head) = (request.method().clone(), request.method() == Method::HEAD);
@@ -52,20 +54,27 @@ pub(crate) async fn pass(
     };
     let reply = answer.unwrap_or_else(|failure| refuse(&server, &trace, failure));
     let status = reply.status;
-    let about = About { request: trace.request, secure: trace.secure, nonce: server.rng.array(), quota: trace.quota.as_ref() };
+    let about = About {
+        request: trace.request,
+        secure: trace.secure,
+        nonce: server.rng.array(),
+        quota: trace.quota.as_ref(),
+        no_store: trace.template != "site",
+    };
     let response = server.transport.dress(reply, &about);
-    server.monitor.access(&Line {
+    server.monitor.access(Line {
         at: trace.at,
         request: trace.request,
         tenant: trace.tenant,
-        method: method.as_str(),
+        method,
         route: trace.template,
         status: status.as_u16(),
         micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        bytes: response.body().len().unwrap_or(0),
         actor: trace.actor,
-        address: socket.ip(),
+        address: trace.address,
     });
-    if head { response.map(|_| Body::empty()) } else { response }
+    if head { response.map(|_| Body::Whole(None)) } else { response }
 }
 
 async fn stages(
@@ -81,6 +90,7 @@ async fn stages(
     // Who is at the other end, and which host they came to.
     let peer = server.transport.peer(socket, &headers, trace.request, tls, trace.at)?;
     trace.secure = peer.secure();
+    trace.address = peer.address();
     let site = server.tenancy.site(peer, host(&parts.uri, &headers)?).await?;
 
     // Which credential they showed, and which tenant that makes it.
@@ -101,11 +111,14 @@ async fn stages(
     trace.template = matched.template;
     let route = matched.route;
 
-    // Not from another site; and who acts, by the roster as it is now.
+    // A change is not asked for from another site; and who acts, by the roster as it is now.
     let cookie = matches!(tenant.caller().credential(), kernel::Credential::User { cookie: true, .. });
-    transport::cross_site(&parts.method, &headers, &server.origin_of(tenant.home()), cookie)?;
+    let noted = matches!(route.serve.run, Run::Write(_));
+    if noted {
+        transport::cross_site(&parts.method, &headers, &server.origin_of(tenant.home()), cookie)?;
+    }
     let principal = server.authentication.principal(tenant).await?;
-    trace.actor = kind(principal.actor());
+    trace.actor = Line::kind(principal.actor());
 
     // Within their budget; visitors' budgets per account are counted once the body names the account.
     let late = needs_account(server, route, &principal);
@@ -117,7 +130,7 @@ async fn stages(
     let raw = Raw { params: matched.params, query: query(parts.uri.query())?, headers, body: bytes::Bytes::new(), stream: None };
     match &route.serve.run {
         Run::Read(run) => {
-            let permit = server.access.permit(principal.clone(), route.action, route.serve.event).await?;
+            let permit = server.access.permit(principal.clone(), route.action, route.serve.event, noted).await?;
             let raw = take(server, route, raw, body).await?;
             if late {
                 trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
@@ -125,7 +138,7 @@ async fn stages(
             run(&server.store, permit, raw, None).await
         }
         Run::Write(run) => {
-            let permit = server.access.permit(principal.clone(), route.action, route.serve.event).await?;
+            let permit = server.access.permit(principal.clone(), route.action, route.serve.event, noted).await?;
             let raw = take(server, route, raw, body).await?;
             if late {
                 trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
@@ -161,14 +174,14 @@ async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> R
     let idle = Duration::from_millis(flood.body_idle.0.max(1).cast_unsigned());
     match route.serve.intake {
         Intake::None => {
-            raw.body = intake::whole(body, 0, idle).await.map_err(|f| match f {
+            raw.body = transport::whole(body, 0, idle).await.map_err(|f| match f {
                 Failure::TooLarge(_) => Failure::bad("no body is expected here"),
                 other => other,
             })?;
         }
-        Intake::Whole(cap) => raw.body = intake::whole(body, cap.min(flood.body), idle).await?,
+        Intake::Whole(cap) => raw.body = transport::whole(body, cap.min(flood.body), idle).await?,
         Intake::Stream(cap) => {
-            let stream: BodyStream = intake::stream(body, cap, idle);
+            let stream: BodyStream = transport::stream(body, cap, idle)?;
             raw.stream = Some(stream);
         }
     }
@@ -219,21 +232,9 @@ fn spend(
     )
 }
 
-const fn kind(actor: &Actor) -> &'static str {
-    match actor {
-        Actor::Visitor => "visitor",
-        Actor::Member { .. } => "member",
-        Actor::Account { .. } => "account",
-        Actor::Operator(_) => "operator",
-        Actor::System(_) => "system",
-    }
-}
-
 /// A problem document; the detail of an internal failure goes to the log and nowhere else.
 fn refuse(server: &Server, trace: &Trace, failure: Failure) -> Reply {
-    if let Failure::Internal(detail) = &failure {
-        server.monitor.fault(trace.request, trace.tenant, detail);
-    }
+    server.monitor.failure(&failure, Some(trace.request), trace.tenant);
     let retry_only = matches!(failure, Failure::SignInNeeded);
     let problem = route::problem(failure);
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -250,4 +251,49 @@ fn refuse(server: &Server, trace: &Trace, failure: Failure) -> Reply {
         reply = reply.with(header::WWW_AUTHENTICATE, "Bearer");
     }
     reply
+}
+
+/// Answers plain HTTP beside TLS.
+pub(crate) async fn insist(server: &Server, socket: SocketAddr, request: &Request<Incoming>) -> http::Response<Body> {
+    let at = server.clock.now();
+    let trace = Trace {
+        request: RequestId(server.rng.id(at)),
+        at,
+        template: "plain",
+        tenant: None,
+        actor: "none",
+        secure: false,
+        address: socket.ip(),
+        quota: None,
+    };
+    let answer = async {
+        let host = host(request.uri(), request.headers())?;
+        let named = host.split_once(':').map_or(host, |(name, _)| name);
+        let peer = server.transport.stranger(socket, trace.request, false, at);
+        // Whatever port plain HTTP has, the host must be one that we serve over TLS.
+        let port = server.tenancy.hosts().port.map(|p| format!(":{p}")).unwrap_or_default();
+        server.tenancy.site(peer, &format!("{named}{port}")).await?;
+        let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+        transport::insist(request.method(), host, path, request.headers())
+    };
+    let reply = match answer.await {
+        Ok(reply) => reply,
+        Err(failure) => refuse(server, &trace, failure),
+    };
+    let status = reply.status.as_u16();
+    let about = About { request: trace.request, secure: false, nonce: server.rng.array(), quota: None, no_store: true };
+    let response = server.transport.dress(reply, &about);
+    server.monitor.access(Line {
+        at,
+        request: trace.request,
+        tenant: None,
+        method: request.method().clone(),
+        route: trace.template,
+        status,
+        micros: 0,
+        bytes: 0,
+        actor: trace.actor,
+        address: socket.ip(),
+    });
+    response
 }

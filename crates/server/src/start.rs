@@ -82,8 +82,7 @@ fn mail(settings: &Settings, app: &App) -> Result<integrations::Way, String> {
     match settings::resolve(settings, &app.mail.smtp) {
         Some(url) => Ok(integrations::Way::Smtp(url)),
         None if settings.development() => {
-            let mailbox = integrations::Mailbox::open(settings.data.join("mail")).map_err(|e| format!("mail: {e}"))?;
-            Ok(integrations::Way::Folder(mailbox))
+            Ok(integrations::Way::Folder(integrations::Mailbox::new(settings.data.join("mail"))))
         }
         None => Err(format!("mail.smtp: {} is not there; mail needs a transport", settings::named(&app.mail.smtp))),
     }

@@ -45,6 +45,9 @@ impl Schema {
             if columns.len() != table.slots.len() {
                 return Err(words("a column is declared twice"));
             }
+            if columns.contains(&crate::Name::Borrowed("tenant_id")) {
+                return Err(words("`tenant_id` is the store's own column"));
+            }
             if table.key == 0 || table.key > table.slots.len() {
                 return Err(words("no primary key"));
             }
@@ -78,16 +81,20 @@ pub(crate) struct Index {
     pub(crate) columns: Vec<String>,
 }
 
+/// A name that PostgreSQL does not cut: the end of a long one is replaced by its hash.
+pub(crate) fn bounded(name: String) -> String {
+    if name.len() <= 60 {
+        return name;
+    }
+    let hash = hex::encode(digest::digest(&digest::SHA256, name.as_bytes()));
+    name.chars().take(42).chain("_".chars()).chain(hash.chars().take(16)).collect()
+}
+
 /// Every index of a table: unique keys, declared ones, and one behind each foreign key, which deletions look up.
 pub(crate) fn indexes(table: &Table) -> Vec<Index> {
     let named = |unique: bool, columns: Vec<String>| {
-        let mut name = format!("{}_{}_{}", if unique { "u" } else { "i" }, table.name, columns.join("_"));
-        if name.len() > 60 {
-            // PostgreSQL cuts longer names.
-            let hash = hex::encode(digest::digest(&digest::SHA256, name.as_bytes()));
-            name = name.chars().take(42).chain("_".chars()).chain(hash.chars().take(16)).collect();
-        }
-        Index { name, unique, columns }
+        let name = format!("{}_{}_{}", if unique { "u" } else { "i" }, table.name, columns.join("_"));
+        Index { name: bounded(name), unique, columns }
     };
     let own = |columns: &Vec<crate::table::Name>| columns.iter().map(ToString::to_string).collect();
     let mut all: Vec<Index> = table.unique.iter().map(|c| named(true, own(c))).collect();

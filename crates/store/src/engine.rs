@@ -14,7 +14,7 @@ use crate::{
     Apply, Chain, Realm, Revoke, Row, Table, Value,
     blobs::Folder,
     ddl::Schemas,
-    sqlite,
+    postgres, sqlite,
     statement::Text,
     text::{Compiled, Dialect},
     tx::{Once, Refusal},
@@ -75,6 +75,7 @@ struct Inner {
 
 enum Kind {
     Sqlite(sqlite::Files),
+    Postgres(Arc<postgres::Database>),
 }
 
 /// What every engine is given.
@@ -161,7 +162,10 @@ impl Store {
         let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default() });
         let kind = match engine {
             Engine::Sqlite => Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?),
-            Engine::Postgres { .. } => return Err(Failure::internal("store: PostgreSQL is not built in yet")),
+            Engine::Postgres { url, owner } => {
+                let database = postgres::Database::open(&url, owner.as_deref(), &schemas, Arc::clone(&house)).await?;
+                Kind::Postgres(Arc::new(database))
+            }
         };
         let blobs = Folder::new(folder.join("blobs"));
         Ok(Self { inner: Arc::new(Inner { kind, house, collections, blobs }) })
@@ -184,6 +188,7 @@ impl Store {
     pub async fn create(&self, tenant: TenantId) -> Result<(), Failure> {
         match &self.inner.kind {
             Kind::Sqlite(files) => files.create(tenant).await,
+            Kind::Postgres(database) => database.create(tenant).await,
         }
     }
     /// Every tenant that has a database, in order of their ids.
@@ -193,6 +198,7 @@ impl Store {
     pub async fn tenants(&self) -> Result<Vec<TenantId>, Failure> {
         match &self.inner.kind {
             Kind::Sqlite(files) => files.tenants(),
+            Kind::Postgres(database) => database.tenants().await,
         }
     }
     /// How full it is.
@@ -200,27 +206,29 @@ impl Store {
     pub fn stats(&self) -> Stats {
         match &self.inner.kind {
             Kind::Sqlite(files) => files.stats(),
+            Kind::Postgres(database) => database.stats(),
         }
     }
     /// Takes no more changes, finishes those it has, and leaves every file whole. The folder is unlocked.
     pub async fn close(&self) {
         match &self.inner.kind {
             Kind::Sqlite(files) => files.close().await,
+            Kind::Postgres(database) => database.close().await,
         }
     }
 
     pub(crate) fn blobs(&self) -> &Folder {
         &self.inner.blobs
     }
-    pub(crate) fn rng(&self) -> &dyn Rng {
-        self.inner.house.rng.as_ref()
-    }
     pub(crate) fn now(&self) -> kernel::Time {
         self.inner.house.clock.now()
     }
 
-    const fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
+    fn dialect(&self) -> Dialect {
+        match self.inner.kind {
+            Kind::Sqlite(_) => Dialect::Sqlite,
+            Kind::Postgres(_) => Dialect::Postgres,
+        }
     }
 
     /// The engine's text and arguments of a statement under a reach.
@@ -232,7 +240,9 @@ impl Store {
         me: Option<UserId>,
     ) -> Result<(Arc<str>, Vec<Value>), Failure> {
         let compiled = text.compiled.get_or_init(|| Compiled::new(&text.sql, W::CONTROL));
-        if !W::CONTROL && !(compiled.rows || compiled.every) && compiled.tables.iter().any(|t| self.inner.collections.contains(t)) {
+        let said = compiled.rows || compiled.every || W::CONTROL;
+        if !said && compiled.tables.iter().any(|t| self.inner.collections.contains(t))
+        {
             return Err(Failure::internal("store: a statement on a collection does not say {rows}"));
         }
         Ok((compiled.text(self.dialect(), rows), compiled.bind(args, rows, me)?))
@@ -250,6 +260,7 @@ impl Store {
         let (sql, args) = self.prepare::<W>(text, args, rows, me)?;
         match &self.inner.kind {
             Kind::Sqlite(files) => files.read(place::<W>(tenant), &sql, &args, &mut with).await,
+            Kind::Postgres(database) => database.read(W::CONTROL, place::<W>(tenant), sql, args, &mut with).await,
         }
     }
 
@@ -265,8 +276,13 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
-            let Kind::Sqlite(files) = &inner.kind;
-            done(files.scan(&runtime, place::<W>(tenant), &sql, &args, limit, &mut with));
+            let tenant = place::<W>(tenant);
+            done(match &inner.kind {
+                Kind::Sqlite(files) => files.scan(&runtime, tenant, &sql, &args, limit, &mut with),
+                Kind::Postgres(database) => {
+                    database.scan(&runtime, (W::CONTROL, tenant), &sql, &args, limit, &mut with)
+                }
+            });
         });
     }
 
@@ -276,6 +292,7 @@ impl Store {
         }
         let committed = match &self.inner.kind {
             Kind::Sqlite(files) => files.submit(place::<W>(tenant), order).await?,
+            Kind::Postgres(database) => return database.submit(W::CONTROL, place::<W>(tenant), order).await,
         };
         for followed in committed.follow {
             followed.await.unwrap_or(Err(Failure::Unknown)).map_err(Refusal::Failure)?;

@@ -7,6 +7,7 @@ mod chain;
 mod ddl;
 mod engine;
 mod once;
+mod postgres;
 mod row;
 mod sqlite;
 mod statement;

@@ -1,4 +1,5 @@
 use kernel::{Failure, Id, RequestId, SessionId, TenantId, Time, UserId};
+use rusqlite::types::ValueRef;
 
 use crate::Value;
 
@@ -7,7 +8,16 @@ pub struct Row<'r>(pub(crate) Source<'r>);
 
 pub(crate) enum Source<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
     Kept(&'r [Value]),
+}
+
+/// One column, whatever the engine.
+pub(crate) enum Cell<'r> {
+    Null,
+    Int(i64),
+    Text(&'r str),
+    Blob(&'r [u8]),
 }
 
 fn wrong() -> Failure {
@@ -15,22 +25,33 @@ fn wrong() -> Failure {
 }
 
 impl Row<'_> {
+    fn cell(&self, column: usize) -> Result<Cell<'_>, Failure> {
+        match &self.0 {
+            Source::Sqlite(row) => Ok(match row.get_ref(column).map_err(|_| wrong())? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(i) => Cell::Int(i),
+                ValueRef::Text(t) => Cell::Text(std::str::from_utf8(t).map_err(|_| wrong())?),
+                ValueRef::Blob(b) => Cell::Blob(b),
+                ValueRef::Real(_) => return Err(wrong()),
+            }),
+            Source::Postgres(row) => row.try_get(column).map_err(|_| wrong()),
+            Source::Kept(values) => Ok(match values.get(column).ok_or_else(wrong)? {
+                Value::Null => Cell::Null,
+                Value::Int(i) => Cell::Int(*i),
+                Value::Text(t) => Cell::Text(t),
+                Value::Blob(b) => Cell::Blob(b),
+            }),
+        }
+    }
     /// An integer, or none.
     ///
     /// # Errors
     /// Internal, when the column is missing or of another type; the same for the others here.
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>, Failure> {
-        match &self.0 {
-            Source::Sqlite(row) => match row.get_ref(column).map_err(|_| wrong())? {
-                rusqlite::types::ValueRef::Null => Ok(None),
-                rusqlite::types::ValueRef::Integer(i) => Ok(Some(i)),
-                _ => Err(wrong()),
-            },
-            Source::Kept(values) => match values.get(column) {
-                Some(Value::Null) => Ok(None),
-                Some(Value::Int(i)) => Ok(Some(*i)),
-                _ => Err(wrong()),
-            },
+        match self.cell(column)? {
+            Cell::Null => Ok(None),
+            Cell::Int(i) => Ok(Some(i)),
+            _ => Err(wrong()),
         }
     }
     /// A text, or none.
@@ -38,17 +59,10 @@ impl Row<'_> {
     /// # Errors
     /// As [`Row::opt_int`].
     pub fn opt_text(&self, column: usize) -> Result<Option<&str>, Failure> {
-        match &self.0 {
-            Source::Sqlite(row) => match row.get_ref(column).map_err(|_| wrong())? {
-                rusqlite::types::ValueRef::Null => Ok(None),
-                rusqlite::types::ValueRef::Text(t) => std::str::from_utf8(t).map(Some).map_err(|_| wrong()),
-                _ => Err(wrong()),
-            },
-            Source::Kept(values) => match values.get(column) {
-                Some(Value::Null) => Ok(None),
-                Some(Value::Text(t)) => Ok(Some(t)),
-                _ => Err(wrong()),
-            },
+        match self.cell(column)? {
+            Cell::Null => Ok(None),
+            Cell::Text(t) => Ok(Some(t)),
+            _ => Err(wrong()),
         }
     }
     /// Bytes, or none.
@@ -56,17 +70,10 @@ impl Row<'_> {
     /// # Errors
     /// As [`Row::opt_int`].
     pub fn opt_blob(&self, column: usize) -> Result<Option<&[u8]>, Failure> {
-        match &self.0 {
-            Source::Sqlite(row) => match row.get_ref(column).map_err(|_| wrong())? {
-                rusqlite::types::ValueRef::Null => Ok(None),
-                rusqlite::types::ValueRef::Blob(b) => Ok(Some(b)),
-                _ => Err(wrong()),
-            },
-            Source::Kept(values) => match values.get(column) {
-                Some(Value::Null) => Ok(None),
-                Some(Value::Blob(b)) => Ok(Some(b)),
-                _ => Err(wrong()),
-            },
+        match self.cell(column)? {
+            Cell::Null => Ok(None),
+            Cell::Blob(b) => Ok(Some(b)),
+            _ => Err(wrong()),
         }
     }
     /// An integer.
@@ -140,29 +147,18 @@ columns! {
 
 impl Column for Value {
     fn take(row: &Row<'_>, column: usize) -> Result<Self, Failure> {
-        match &row.0 {
-            Source::Sqlite(r) => Ok(match r.get_ref(column).map_err(|_| wrong())? {
-                rusqlite::types::ValueRef::Null => Self::Null,
-                rusqlite::types::ValueRef::Integer(i) => Self::Int(i),
-                rusqlite::types::ValueRef::Text(t) => {
-                    Self::Text(std::str::from_utf8(t).map_err(|_| wrong())?.to_owned())
-                }
-                rusqlite::types::ValueRef::Blob(b) => Self::Blob(b.to_vec()),
-                rusqlite::types::ValueRef::Real(_) => return Err(wrong()),
-            }),
-            Source::Kept(values) => values.get(column).cloned().ok_or_else(wrong),
-        }
+        Ok(match row.cell(column)? {
+            Cell::Null => Self::Null,
+            Cell::Int(i) => Self::Int(i),
+            Cell::Text(t) => Self::Text(t.to_owned()),
+            Cell::Blob(b) => Self::Blob(b.to_vec()),
+        })
     }
 }
 
 impl Row<'_> {
     fn empty(&self, column: usize) -> Result<bool, Failure> {
-        match &self.0 {
-            Source::Sqlite(row) => {
-                Ok(matches!(row.get_ref(column).map_err(|_| wrong())?, rusqlite::types::ValueRef::Null))
-            }
-            Source::Kept(values) => Ok(matches!(values.get(column).ok_or_else(wrong)?, Value::Null)),
-        }
+        Ok(matches!(self.cell(column)?, Cell::Null))
     }
 }
 

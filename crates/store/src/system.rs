@@ -5,7 +5,12 @@ use crate::Table;
 /// In each tenant's database and in the house's.
 pub(crate) fn tables() -> Vec<Table> {
     vec![
-        Table::own("_leaf", "audit: body", "audit retention").int("seq").blob("body").blob("hash").int("at").index(["at"]),
+        Table::own("_leaf", "audit: body", "audit retention")
+            .int("seq")
+            .blob("body")
+            .blob("hash")
+            .int("at")
+            .index(["at"]),
         Table::own("_leaf_value", "audit: values", "erased one by one")
             .int("leaf")
             .text("field")

@@ -361,6 +361,8 @@ mod tests {
         assert!(Compiled::new("INSERT INTO note (a) VALUES ($1)", false).tables.is_empty());
         assert_eq!(Compiled::new("INSERT INTO note (a) SELECT a FROM staged", false).tables, ["staged"]);
         assert_eq!(Compiled::new("UPDATE note SET a = $1", false).tables, ["note"]);
-        assert!(Compiled::new("INSERT INTO n (a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET b = 1", false).tables.is_empty());
+        assert!(
+            Compiled::new("INSERT INTO n (a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET b = 1", false).tables.is_empty()
+        );
     }
 }

@@ -150,6 +150,17 @@ impl Tx<Write> {
     pub const fn staging(self) -> Staging {
         Staging { tx: self }
     }
+    /// Reads on under the same decision after the batch has committed: for audited reads whose answer is streamed.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        let principal = self.permit.principal();
+        Reader {
+            store: self.store.clone(),
+            tenant: principal.tenant(),
+            rows: self.permit.reach().rows.clone(),
+            me: principal.user(),
+        }
+    }
     /// Remembers an idempotency key with the batch that follows. Called by the pipeline.
     pub fn once(&mut self, key: Vec<u8>, request: Vec<u8>) {
         self.once = Some(Once { key, request });
@@ -321,6 +332,31 @@ impl Apply {
     pub fn fact(mut self, field: &'static str, value: impl Into<String>) -> Self {
         self.facts.push((field, value.into()));
         self
+    }
+}
+
+/// Reads under a decision whose batch is spent: see [`Tx::reader`].
+#[derive(Clone)]
+pub struct Reader {
+    store: Store,
+    tenant: TenantId,
+    rows: Rows,
+    me: Option<UserId>,
+}
+
+impl Reader {
+    /// Every row, in order.
+    ///
+    /// # Errors
+    /// As [`Tx::all`].
+    pub async fn all<W: Realm, A: Args, R: FromRow>(&self, query: &Query<W, A, R>, args: A) -> Result<Vec<R>, Failure> {
+        let mut found = Vec::new();
+        let with = |row: &Row<'_>| {
+            found.push(R::from_row(row)?);
+            Ok(())
+        };
+        self.store.read::<W>(self.tenant, &query.0, args.values(), &self.rows, self.me, with).await?;
+        Ok(found)
     }
 }
 

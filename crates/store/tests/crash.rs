@@ -1,5 +1,6 @@
 //! SIGKILL in the middle of concurrent writes: what was acknowledged is there, chains are whole, and no change of the
 //! house is half applied. `STORE_TEST_CRASHES` says how many times (10).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

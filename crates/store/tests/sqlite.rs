@@ -1,4 +1,5 @@
 //! What only SQLite has: files, locks, handles, copies.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

@@ -1,4 +1,5 @@
 //! One suite for every engine.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 mod cases;
@@ -10,6 +11,16 @@ macro_rules! suite {
             async fn $case() {
                 let place = crate::bench::place::Place::sqlite().await.unwrap();
                 crate::cases::$case(&place).await;
+            })*
+        }
+        /// Where `VOUCHSAFE_TEST_PG_OWNER` and `VOUCHSAFE_TEST_PG_URL` say so: `eval "$(.ci/postgres.sh start)"`.
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                match crate::bench::place::Place::postgres().await {
+                    Some(place) => crate::cases::$case(&place).await,
+                    None => eprintln!("skipped: no PostgreSQL"),
+                }
             })*
         }
     };

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn reserved_names_are_refused_in_every_spelling() {
         for name in [
-            "admin", "Admin", "ADMIN", "admin.", ".admin", " admin", "adm1n", "adrnin", "4dmin", "4drn1n", "www", "vvww", "vwww",
+            "admin", "Admin", "ADMIN", "admin.", ".admin", " admin", "adm1n", "adrnin", "4dmin", "4drn1n", "www", "vvww", "wvvw",
             "ap1", "mail", "ma1l", "bi11ing", "b1lling", "supp0rt", "5upport", "s1gn", "studio", "stud10",
             "\u{ff41}\u{ff44}\u{ff4d}\u{ff49}\u{ff4e}", "\u{430}dmin", "adm\u{456}n", "admin\u{200b}", "admi\u{307}n", "admın",
             "xn--dmin-7nd", "xn--admin", "www\u{3002}",

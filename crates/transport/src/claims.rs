@@ -11,7 +11,10 @@ pub const CLAIMS: [Claim; 12] = [
     claim("edge.https_redirect", "Plain HTTP answers pages with a redirect and refuses everything else unrun"),
     claim("edge.hsts", "Answers over TLS carry HSTS as the manifest has it; answers over plain HTTP none"),
     claim("edge.csp", "Every answer carries a strict policy with a nonce of 128 random bits"),
-    claim("edge.csp_report", "Policy violations are reported to an endpoint of their own, capped, counted by page and directive"),
+    claim(
+        "edge.csp_report",
+        "Policy violations are reported to an endpoint of their own, capped, counted by page and directive",
+    ),
     claim("edge.framing", "X-Frame-Options DENY and frame-ancestors 'none' on every answer"),
     claim("edge.referrer", "Referrer-Policy strict-origin-when-cross-origin on every answer"),
     claim("edge.permissions", "Permissions-Policy turns off camera, microphone and geolocation on every answer"),

@@ -94,8 +94,11 @@ impl Input for Report {
             return Err(Failure::UnsupportedType("application/csp-report".into()));
         }
         let json: Value = serde_json::from_slice(&raw.body).map_err(|_| Failure::bad("the report is malformed"))?;
-        let single = json.get("csp-report").and_then(|r| violation(r, ["document-uri", "effective-directive", "violated-directive", "blocked-uri"]));
-        let listed = json.as_array().into_iter().flatten().filter(|r| r.get("type").is_some_and(|t| t == "csp-violation"));
+        let single = json
+            .get("csp-report")
+            .and_then(|r| violation(r, ["document-uri", "effective-directive", "violated-directive", "blocked-uri"]));
+        let listed =
+            json.as_array().into_iter().flatten().filter(|r| r.get("type").is_some_and(|t| t == "csp-violation"));
         let listed = listed.filter_map(|r| {
             violation(r.get("body")?, ["documentURL", "effectiveDirective", "violatedDirective", "blockedURL"])
         });
@@ -164,14 +167,25 @@ mod tests {
     #[test]
     fn both_forms_are_read_without_queries() {
         let old = r#"{"csp-report":{"document-uri":"https://a.example/p/1?tok=x#y","violated-directive":"script-src-elem 'self'","blocked-uri":"https://evil.example/x.js?u=me"}}"#;
-        assert_eq!(read("application/csp-report", old).unwrap(), [seen("/p/1", "script-src-elem", "https://evil.example")]);
+        assert_eq!(
+            read("application/csp-report", old).unwrap(),
+            [seen("/p/1", "script-src-elem", "https://evil.example")]
+        );
         let new = r#"[{"type":"deprecation","body":{}},{"type":"csp-violation","body":{"documentURL":"https://a.example","effectiveDirective":"img-src","blockedURL":"inline"}}]"#;
         assert_eq!(read("application/reports+json", new).unwrap(), [seen("/", "img-src", "inline")]);
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for body in ["", "{", "[]", "{}", "null", "{\"csp-report\":1}", "{\"csp-report\":{\"document-uri\":\"/\",\"violated-directive\":\"<b>\"}}"] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "{}",
+            "null",
+            "{\"csp-report\":1}",
+            "{\"csp-report\":{\"document-uri\":\"/\",\"violated-directive\":\"<b>\"}}",
+        ] {
             assert!(read("application/csp-report", body).is_err(), "{body}");
         }
         assert!(matches!(read("text/plain", "{}"), Err(Failure::UnsupportedType(_))));

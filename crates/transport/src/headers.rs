@@ -137,7 +137,8 @@ fn policy(nonce: &str, upgrade: bool) -> HeaderValue {
     if upgrade {
         text.push_str("; upgrade-insecure-requests");
     }
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+    HeaderValue::try_from(text)
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
 /// 16 bytes as 24 characters of base64.
@@ -158,7 +159,8 @@ pub(crate) mod tests {
     pub(crate) fn edge() -> Edge {
         let (text, _) = manifest::new_app("probe").unwrap();
         let mut edge = manifest::read(&text, "app.toml").unwrap().edge;
-        edge.hsts = manifest::Hsts { max_age: manifest::Millis(63_072_000_000), include_subdomains: true, preload: false };
+        edge.hsts =
+            manifest::Hsts { max_age: manifest::Millis(63_072_000_000), include_subdomains: true, preload: false };
         edge
     }
 
@@ -216,7 +218,8 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_page_gets_the_nonce_of_its_own_policy() {
         let headers = Headers::new(&edge(), false);
-        let page = || Reply::new(StatusCode::OK, route::Body::Page(Box::new(|nonce| format!("<script nonce=\"{nonce}\">"))));
+        let page =
+            || Reply::new(StatusCode::OK, route::Body::Page(Box::new(|nonce| format!("<script nonce=\"{nonce}\">"))));
         let mut seen = Vec::new();
         for byte in [1, 2] {
             let response = headers.dress(page(), &about(true, byte));

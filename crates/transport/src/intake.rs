@@ -61,7 +61,8 @@ where
     let Some(first) = reading.next().await? else { return Ok(Bytes::new()) };
     let Some(second) = reading.next().await? else { return Ok(first) };
     // The declared length is a hint of the client's: room is made as bytes arrive.
-    let mut all = BytesMut::with_capacity(usize::try_from(hint.min(64 * 1024)).unwrap_or(0).max(first.len() + second.len()));
+    let mut all =
+        BytesMut::with_capacity(usize::try_from(hint.min(64 * 1024)).unwrap_or(0).max(first.len() + second.len()));
     all.extend_from_slice(&first);
     all.extend_from_slice(&second);
     while let Some(piece) = reading.next().await? {

@@ -234,7 +234,10 @@ mod tests {
         let via = |given: &[(&'static str, &str)]| seen(&t, "10.0.0.1", given).map(|(ip, _)| ip);
         assert_eq!(via(&[("x-forwarded-for", "198.51.100.1")]).unwrap(), "198.51.100.1");
         assert_eq!(via(&[("x-forwarded-for", "8.8.8.8, 198.51.100.1, 10.9.9.9")]).unwrap(), "198.51.100.1");
-        assert_eq!(via(&[("x-forwarded-for", "8.8.8.8"), ("x-forwarded-for", "198.51.100.1")]).unwrap(), "198.51.100.1");
+        assert_eq!(
+            via(&[("x-forwarded-for", "8.8.8.8"), ("x-forwarded-for", "198.51.100.1")]).unwrap(),
+            "198.51.100.1"
+        );
         assert_eq!(via(&[("x-forwarded-for", "garbage, 198.51.100.1")]).unwrap(), "198.51.100.1");
         assert_eq!(via(&[("x-forwarded-for", "[2001:db8::7]:443")]).unwrap(), "2001:db8::7");
         assert_eq!(via(&[("x-forwarded-for", "198.51.100.1:99")]).unwrap(), "198.51.100.1");
@@ -259,7 +262,8 @@ mod tests {
     fn a_locked_origin_answers_its_proxies_only() {
         let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() }).locked(Secret::new("s3cret"));
         assert!(seen(&t, "10.0.0.1", &[("x-origin-lock", "s3cret")]).is_ok());
-        for given in [&[][..], &[("x-origin-lock", "")], &[("x-origin-lock", "s3cre")], &[("x-origin-lock", "s3creT")]] {
+        for given in [&[][..], &[("x-origin-lock", "")], &[("x-origin-lock", "s3cre")], &[("x-origin-lock", "s3creT")]]
+        {
             assert_eq!(seen(&t, "10.0.0.1", given), Err(Failure::UnknownHost));
             assert_eq!(seen(&t, "203.0.113.5", given), Err(Failure::UnknownHost));
         }

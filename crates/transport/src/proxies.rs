@@ -13,9 +13,10 @@ pub fn proxies<T: AsRef<str>>(texts: &[T]) -> Result<Vec<IpNet>, String> {
     all.enumerate()
         .map(|(at, text)| {
             let single = || text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
-            text.parse::<IpNet>().map(|net| net.trunc()).or_else(|_| single()).map_err(|_| {
-                format!("proxy {} is neither an address nor a network such as 192.0.2.0/24", at + 1)
-            })
+            text.parse::<IpNet>()
+                .map(|net| net.trunc())
+                .or_else(|_| single())
+                .map_err(|_| format!("proxy {} is neither an address nor a network such as 192.0.2.0/24", at + 1))
         })
         .collect()
 }

@@ -86,15 +86,18 @@ fn changed(chain: &PathBuf, key: &PathBuf) -> Option<SystemTime> {
 
 fn read(chain: &PathBuf, key: &PathBuf) -> Result<CertifiedKey, Failure> {
     let wrong = |path: &PathBuf, what: &str| Failure::Internal(format!("tls: {} {what}", path.display()).into());
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect)
-        .map_err(|e| wrong(chain, &format!("cannot be read as PEM certificates: {e}")))?;
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_file_iter(chain)
+            .and_then(Iterator::collect)
+            .map_err(|e| wrong(chain, &format!("cannot be read as PEM certificates: {e}")))?;
     if certificates.is_empty() {
         return Err(wrong(chain, "holds no certificate"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &format!("cannot be read as a PEM key: {e}")))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &format!("cannot be read as a PEM key: {e}")))?;
     // Also compares the certificate's public key with the private one.
-    CertifiedKey::from_der(certificates, private, &provider()).map_err(|e| wrong(key, &format!("does not fit the certificate: {e}")))
+    CertifiedKey::from_der(certificates, private, &provider())
+        .map_err(|e| wrong(key, &format!("does not fit the certificate: {e}")))
 }
 
 /// The server's side of TLS: `least` is "1.2" or "1.3"; 1.3 is chosen whenever the client has it. Offers h2 and http/1.1.

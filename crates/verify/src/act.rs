@@ -134,12 +134,22 @@ impl Scene {
         let answer = self.read(tenant, owner, "/api/v1/audit/export").await?.decided()?.step("audit export")?;
         Ok(answer.body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect())
     }
-    /// The leaves of a tenant's log as JSON.
+    /// The leaves of a tenant's log as JSON, page by page: this leaves no leaf itself.
     ///
     /// # Errors
     /// Unclear when it cannot be had.
     pub async fn leaves(&self, tenant: &Tenant) -> Result<Vec<Value>, Miss> {
-        Ok(self.log(tenant).await?.iter().map(|l| serde_json::from_slice(l).unwrap_or(Value::Null)).collect())
+        let (owner, mut out, mut after) = (tenant.owner()?, Vec::new(), None::<i64>);
+        loop {
+            let place = after.map(|a| format!("&after={a}")).unwrap_or_default();
+            let page = self.read(tenant, owner, &format!("/api/v1/audit?limit=200{place}")).await?.decided()?.step("audit")?.json();
+            let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            out.extend(items.iter().filter_map(|i| i.get("leaf").cloned()));
+            after = page.get("next").and_then(Value::as_i64);
+            if after.is_none() {
+                return Ok(out);
+            }
+        }
     }
     /// The collection that carries markers, and the field.
     ///

@@ -5,11 +5,13 @@
 
 mod act;
 mod authority;
+mod chain;
 pub mod copy;
 mod evidence;
 mod hello;
 mod instance;
 pub mod jwt;
+mod many;
 mod openapi;
 pub mod pattern;
 pub mod pick;

@@ -86,7 +86,7 @@ pub struct Tokens {
     pub access: String,
     /// Refresh token; empty in delegated mode.
     pub refresh: String,
-    /// The device cookie, if one was set.
+    /// The device secret, if one was given.
     pub device: String,
     made: (Instant, i64),
 }
@@ -320,7 +320,8 @@ impl Stage {
             return unclear("the answer to a sign-in has no access token");
         }
         let device = answer.all("set-cookie").find_map(|c| c.strip_prefix("__Host-device=")?.split(';').next());
-        Ok(Tokens { access, refresh: answer.text("refresh_token"), device: device.unwrap_or_default().to_owned(), made })
+        let device = device.map_or_else(|| answer.text("device"), str::to_owned);
+        Ok(Tokens { access, refresh: answer.text("refresh_token"), device, made })
     }
     /// What a token of the outside issuer says about a person at a tenant.
     #[must_use]

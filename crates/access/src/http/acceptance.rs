@@ -38,6 +38,8 @@ pub(super) struct Joined {
     url: String,
     /// Whether an account was made.
     created: bool,
+    /// Where to go on: the sign-in of a new account, or the tenant.
+    next: String,
 }
 
 /// Who joins.
@@ -71,9 +73,10 @@ pub(super) async fn accept(desk: Arc<Means>, call: Changing<Accept>) -> Result<D
     };
     let newcomer = Newcomer { user, role, email: Some(found.email), name, at: now };
     let receipt = roster::add(batch, &policy.app, home.id, newcomer).commit().await?;
-    let joined =
-        Joined { user: user.to_string(), role: found.role, tenant: home.slug.clone(), url: home.url.clone(), created };
-    Ok(Done::created(receipt, joined))
+    let door = invitation::door(&policy.app, &home);
+    let next = if created { format!("{door}/sign-in") } else { format!("{}/", home.url) };
+    let (tenant, url) = (home.slug.clone(), home.url.clone());
+    Ok(Done::created(receipt, Joined { user: user.to_string(), role: found.role, tenant, url, created, next }))
 }
 
 /// The tenant that invites: the one whose host this is, or, on the house's own hosts, the invitation's.

@@ -34,7 +34,7 @@ pub(crate) async fn change(a: Arc<Authentication>, call: Changing<Web<Change>>) 
     let way = call.input.way(call.input.body.cookies);
     let Change { old, new, .. } = call.input.body;
     let principal = call.tx.permit().principal();
-    let (user, at, tenant) = (principal.user().ok_or(Failure::SignInNeeded)?, principal.at(), tenant_of(principal));
+    let (user, at) = (principal.user().ok_or(Failure::SignInNeeded)?, principal.at());
     let account = people::by_id(&call.tx, user).await?.ok_or(Failure::SignInNeeded)?;
     let (Some(phc), Some(email)) = (account.phc.clone(), account.email.clone()) else {
         return Err(Failure::Conflict("this account has no password".into()));
@@ -60,7 +60,6 @@ pub(crate) async fn change(a: Arc<Authentication>, call: Changing<Web<Change>>) 
         .expect(1, &sql::USER_NEXT_EPOCH, (user, account.epoch, at), changed)
         .revoke(Revoke::User(user));
     let batch = Letter::changed(&a.app, &email).send(session.put(batch), &a.vault)?;
-    debug_assert_eq!(session.tenant, tenant);
     let receipt = batch.commit().await?;
     let reply = browser::signed_in(&session.tokens(&a.minting)?, way, a.app.sessions.idle.0 / 1000)?;
     Ok(Done::ok(receipt, reply))

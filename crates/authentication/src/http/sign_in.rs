@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kernel::{Failure, Outcome, Principal, Secret};
+use kernel::{Failure, Outcome, Principal, Secret, UserId, Write};
 use route::{Changing, Done, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,8 +47,9 @@ pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<Web<SignIn>>)
     let phc = account.as_ref().and_then(|account| account.phc.clone());
     let right = slot.verify(phc, &password).await?;
     let member = belongs(&a, &call.tx, account.as_ref()).await?;
+    let known = account.as_ref().filter(|_| member).map(|account| account.id);
     let Some(account) = account.filter(|account| right && member && account.usable()) else {
-        return refused(call.tx, member).await;
+        return refused(call.tx, known).await;
     };
     a.strikes.clear(&email);
     let session = beginning(&a, call.tx.permit().principal(), (account.id, account.epoch), "password");
@@ -63,9 +64,9 @@ pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<Web<SignIn>>)
 }
 
 /// The same words for every cause. The leaf names the account only where it is the tenant's.
-async fn refused<T>(tx: Tx<kernel::Write>, member: bool) -> Result<T, Failure> {
-    let target = if member { "session/member" } else { "session/unknown" };
-    leaf(tx, target.to_owned(), Outcome::Failed).await?;
+async fn refused<T>(tx: Tx<Write>, known: Option<UserId>) -> Result<T, Failure> {
+    let target = known.map_or_else(|| "user/unknown".to_owned(), |user| format!("user/{user}"));
+    leaf(tx, target, Outcome::Failed).await?;
     Err(Failure::WrongCredentials)
 }
 
@@ -73,7 +74,7 @@ async fn refused<T>(tx: Tx<kernel::Write>, member: bool) -> Result<T, Failure> {
 /// too, so that the answer takes as long.
 pub(super) async fn belongs(
     a: &Authentication,
-    tx: &Tx<kernel::Write>,
+    tx: &Tx<Write>,
     account: Option<&Account>,
 ) -> Result<bool, Failure> {
     let Some(tenant) = tenant_of(tx.permit().principal()) else { return Ok(account.is_some()) };
@@ -85,7 +86,7 @@ pub(super) async fn belongs(
 pub(super) fn beginning(
     a: &Authentication,
     principal: &Principal,
-    (user, epoch): (kernel::UserId, i64),
+    (user, epoch): (UserId, i64),
     method: &'static str,
 ) -> Beginning {
     Beginning::new(a.rng.as_ref(), (user, epoch), tenant_of(principal), method, principal.at())

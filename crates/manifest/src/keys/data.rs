@@ -5,7 +5,12 @@ pub(super) static COLLECTION: &[Key] = &[
     key("drafts", Ty::Bool, "false", "records start as drafts and are published"),
     key("versions", Ty::Own(Own::Versions), "0", "earlier versions kept: a number or \"all\""),
     key("append_only", Ty::Bool, "false", "records are never changed or deleted"),
-    key("part_of", Ty::Own(Own::PartOf), "", "{ collection = reference field }: lives with its parent, shares its rights"),
+    key(
+        "part_of",
+        Ty::Own(Own::PartOf),
+        "",
+        "{ collection = reference field }: lives with its parent, shares its rights",
+    ),
     key("unique", Ty::Own(Own::Unique), "[]", "keys of several fields"),
     key("assigned_to", Ty::Name, "", "field with the member a record is assigned to"),
     key("team", Ty::Name, "", "field with the member whose team a record belongs to"),
@@ -42,8 +47,21 @@ pub(crate) static FIELD: &[Key] = &[
 ];
 
 pub(super) static TYPES: &[&str] = &[
-    "text", "rich_text", "integer", "decimal", "money", "boolean", "date", "date_time", "enum", "email", "url", "json",
-    "reference", "file", "secret",
+    "text",
+    "rich_text",
+    "integer",
+    "decimal",
+    "money",
+    "boolean",
+    "date",
+    "date_time",
+    "enum",
+    "email",
+    "url",
+    "json",
+    "reference",
+    "file",
+    "secret",
 ];
 
 pub(super) static ACTION: &[Key] = &[

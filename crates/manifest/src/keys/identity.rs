@@ -68,10 +68,8 @@ static REFRESH: &[Key] = &[
     key("absolute", Ty::Duration, "\"90 days\"", "every session ends after so long"),
 ];
 
-static SESSION_KEY: &[Key] = &[
-    must("from", Ty::Pointer, "where it comes from"),
-    key("min_bits", Ty::Int(256, 4096), "256", "least length"),
-];
+static SESSION_KEY: &[Key] =
+    &[must("from", Ty::Pointer, "where it comes from"), key("min_bits", Ty::Int(256, 4096), "256", "least length")];
 
 pub(super) static KEYS: &[Key] = &[
     key("prefix", Ty::Name, "", "text before a key; absent: the app's id"),

@@ -20,10 +20,7 @@ pub(super) static CONNECTOR: &[Key] = &[
     key("client", Ty::Maybe(CLIENT), "", "OAuth client"),
 ];
 
-static CLIENT: &[Key] = &[
-    must("id", Ty::Pointer, "client id"),
-    must("secret", Ty::Pointer, "client secret"),
-];
+static CLIENT: &[Key] = &[must("id", Ty::Pointer, "client id"), must("secret", Ty::Pointer, "client secret")];
 
 pub(super) static WEBHOOKS: &[Key] = &[
     key("in", Ty::Map(Names::Plain, INBOUND), "", "inbound, by name"),
@@ -56,7 +53,12 @@ static OUTBOUND: &[Key] = &[
 pub(super) static SECRET: &[Key] = &[
     must("from", Ty::Pointer, "where it comes from"),
     key("max_age", Ty::Duration, "", "longest age"),
-    key("on", Ty::SomeOf(&["compromise", "offboarding"]), "[\"compromise\", \"offboarding\"]", "events that demand a new one"),
+    key(
+        "on",
+        Ty::SomeOf(&["compromise", "offboarding"]),
+        "[\"compromise\", \"offboarding\"]",
+        "events that demand a new one",
+    ),
 ];
 
 pub(super) static OBSERVABILITY: &[Key] = &[

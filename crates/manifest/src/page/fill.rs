@@ -9,7 +9,15 @@ use crate::{
 
 /// Names the running server measures; `secret_age` takes the name of a metered secret.
 const LIVE: [&str; 9] = [
-    "nodes", "build", "advisories", "key_age", "key_source", "blocklist_age", "archive_lag", "drill_time", "secret_age",
+    "nodes",
+    "build",
+    "advisories",
+    "key_age",
+    "key_source",
+    "blocklist_age",
+    "archive_lag",
+    "drill_time",
+    "secret_age",
 ];
 
 /// What a text became.
@@ -32,7 +40,12 @@ pub(crate) fn fill(source: &Source<'_>, app: &App, text: &str, span: &Span, code
         let Some((path, tail)) = after.split_once('}') else {
             push(&mut out, "{".to_owned());
             if !code {
-                source.fault(&find(source, span, "{"), "figure", "a brace that never closes.", "Figures are {key.path}.");
+                source.fault(
+                    &find(source, span, "{"),
+                    "figure",
+                    "a brace that never closes.",
+                    "Figures are {key.path}.",
+                );
             }
             rest = after;
             continue;

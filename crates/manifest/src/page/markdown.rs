@@ -55,7 +55,7 @@ impl Writer<'_> {
             }
             Piece::Mark(at) => {
                 if let Some(claim) = page.claims.get(*at) {
-                    self.out.push_str(&format!("[{}]({})", claim.id, format!("#{}", claim.checks.join(","))));
+                    self.out.push_str(&format!("[{}](#{})", claim.id, claim.checks.join(",")));
                 }
             }
         }

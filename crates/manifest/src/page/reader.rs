@@ -11,14 +11,20 @@ use crate::{
 /// Reads the whole page; faults go to `source`.
 pub(crate) fn read(source: &Source<'_>, text: &str, app: &App) -> Page {
     let page = Page { claims: Vec::new(), pieces: Vec::new(), figures: 0, warnings: Vec::new() };
-    let mut reader = Reader { source, app, page, open: Vec::new(), heading: String::new(), bound: Bound::default(), mark: None };
+    let mut reader =
+        Reader { source, app, page, open: Vec::new(), heading: String::new(), bound: Bound::default(), mark: None };
     let events = Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter();
     for (event, span) in TextMergeWithOffset::new(events) {
         reader.event(event, &span);
     }
     reader.flush();
     if reader.page.claims.is_empty() && source.is_clean() {
-        source.fault(&(0..0), "page", "the page promises nothing.", "A promise ends in a mark: [wall](#tenant.cross_read)");
+        source.fault(
+            &(0..0),
+            "page",
+            "the page promises nothing.",
+            "A promise ends in a mark: [wall](#tenant.cross_read)",
+        );
     }
     reader.page
 }
@@ -75,7 +81,12 @@ impl Reader<'_> {
             return;
         }
         let Some(shape) = shape(&tag) else {
-            self.source.fault(span, "markup", "this is not allowed on the page.", "Text, lists, tables, quotes and links are.");
+            self.source.fault(
+                span,
+                "markup",
+                "this is not allowed on the page.",
+                "Text, lists, tables, quotes and links are.",
+            );
             self.open.push(Shape::Emphasis);
             return;
         };
@@ -83,7 +94,12 @@ impl Reader<'_> {
             self.flush();
         }
         if matches!(tag, Tag::CodeBlock(CodeBlockKind::Indented | CodeBlockKind::Fenced(_))) && !self.free() {
-            self.source.fault(span, "markup", "a block of code can bear no mark.", "Put it into a quote, which promises nothing.");
+            self.source.fault(
+                span,
+                "markup",
+                "a block of code can bear no mark.",
+                "Put it into a quote, which promises nothing.",
+            );
         }
         if matches!(shape, Shape::Heading(_)) {
             self.heading.clear();
@@ -112,7 +128,12 @@ impl Reader<'_> {
     fn link(&mut self, link_type: LinkType, to: &str, title: &str, span: &Span) {
         if let Some(checks) = to.strip_prefix('#') {
             if self.free() {
-                self.source.fault(span, "mark", "a mark binds nothing here.", "Headings, quotes and heads of tables promise nothing.");
+                self.source.fault(
+                    span,
+                    "mark",
+                    "a mark binds nothing here.",
+                    "Headings, quotes and heads of tables promise nothing.",
+                );
             }
             let (to, title) = (checks.to_owned(), title.to_owned());
             self.mark = Some(Marking { to, title, id: String::new(), span: span.clone() });
@@ -139,7 +160,9 @@ impl Reader<'_> {
         let filled = fill::fill(self.source, self.app, text, span, code);
         self.page.figures += filled.figures;
         self.page.pieces.extend(filled.segments.iter().cloned().map(Piece::Words));
-        if matches!(self.open.last(), Some(Shape::Heading(_))) || self.open.iter().any(|s| matches!(s, Shape::Heading(_))) {
+        if matches!(self.open.last(), Some(Shape::Heading(_)))
+            || self.open.iter().any(|s| matches!(s, Shape::Heading(_)))
+        {
             self.heading.extend(filled.segments.iter().map(|s| s.print(&|_| None)));
         }
         if self.free() {
@@ -193,8 +216,8 @@ impl Reader<'_> {
         if let Some(found) = digit.or(word) {
             let at = fill::find(self.source, span, &found);
             let message = format!("`{found}` sounds like a promise, and quotes promise nothing.");
-            let help = "Take it out of the quote and end it with a mark, or say it otherwise.".to_owned();
-            self.page.warnings.push(self.source.locate(&at, "quote", message, help));
+            let help = "Take it out of the quote and end it with a mark, or say it otherwise.";
+            self.page.warnings.push(self.source.warning(&at, "quote", message, help));
         }
     }
 
@@ -211,7 +234,7 @@ impl Reader<'_> {
         if !says_something(&bound.words) && !self.free() {
             self.source.fault(&marking.span, "mark", format!("`{}` has no words before it.", mark.id), "");
         }
-        let line = self.source.locate(&marking.span, "", String::new(), String::new()).line;
+        let line = self.source.line(&marking.span);
         self.page.pieces.push(Piece::Mark(self.page.claims.len()));
         self.page.claims.push(PageClaim {
             id: mark.id,
@@ -233,7 +256,8 @@ impl Reader<'_> {
         let text: String = bound.words.iter().map(|s| s.print(&|_| None)).collect();
         let near = suggest::checks(&text);
         let example = near.first().copied().unwrap_or("tenant.cross_read");
-        let look = if near.is_empty() { String::new() } else { format!(" Checks that look close: {}.", near.join(", ")) };
+        let look =
+            if near.is_empty() { String::new() } else { format!(" Checks that look close: {}.", near.join(", ")) };
         let message = format!(
             "end it with a mark such as [{}](#{example}), or move it into a quote (`> ...`) if it promises nothing.",
             example.split('.').next_back().unwrap_or("mark")

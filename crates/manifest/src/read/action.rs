@@ -78,14 +78,23 @@ fn action(cx: &Cx<'_>, all: &[Collection], here: usize, name: &str, node: &Node)
 }
 
 /// `{ COLLECTION = { FIELD = SET } }`.
-fn created(cx: &Cx<'_>, all: &[Collection], here: usize, scope: Scope<'_>, node: &Node) -> Vec<(usize, Vec<(usize, Set)>)> {
+fn created(
+    cx: &Cx<'_>,
+    all: &[Collection],
+    here: usize,
+    scope: Scope<'_>,
+    node: &Node,
+) -> Vec<(usize, Vec<(usize, Set)>)> {
     let mut out = Vec::new();
     for entry in node.entries() {
         let Some(at) = cx.collection(&entry.name, &entry.key, &entry.path) else { continue };
         let Some(into) = all.get(at) else { continue };
         let sets = set::sets(cx, Writing { scope, into, record: Some(here) }, entry);
         let missing = |(i, f): &(usize, &Field)| {
-            f.required && f.default.is_none() && f.derived.is_none() && entry.entries().iter().all(|e| into.position(&e.name) != Some(*i))
+            f.required
+                && f.default.is_none()
+                && f.derived.is_none()
+                && entry.entries().iter().all(|e| into.position(&e.name) != Some(*i))
         };
         for (_, field) in into.fields.iter().enumerate().filter(missing) {
             let message = format!("`{}` of {} is required and not set.", field.id, into.id);
@@ -154,4 +163,3 @@ impl Cx<'_> {
         found
     }
 }
-

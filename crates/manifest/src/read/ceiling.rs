@@ -35,7 +35,8 @@ pub(crate) fn within(cx: &Cx<'_>, all: &[Collection], role: &Node, floor: &mut G
         let most = ceiling.tenant.get(resource);
         if most.is_none_or(|most| right > most) {
             let tenant = role.get("floor").get("tenant");
-            let node = [tenant.get(resource), tenant, role.get("floor")].into_iter().find(|n| n.exists()).unwrap_or(role);
+            let node =
+                [tenant.get(resource), tenant, role.get("floor")].into_iter().find(|n| n.exists()).unwrap_or(role);
             let word = if *right == Manage::Manage { "manage" } else { "read" };
             let message = format!("the floor grants `{word}` on the tenant's {resource}, the ceiling does not.");
             cx.source.fault(&node.span, &node.path, message, "Raise the ceiling, or lower the floor.");
@@ -73,6 +74,7 @@ fn covered(less: &GrantRows, more: &GrantRows) -> bool {
 }
 
 fn implies(a: &[Equal], b: &[Equal]) -> bool {
-    let met = |wanted: &Equal| a.iter().any(|e| e.column == wanted.column && e.any.iter().all(|v| wanted.any.contains(v)));
+    let met =
+        |wanted: &Equal| a.iter().any(|e| e.column == wanted.column && e.any.iter().all(|v| wanted.any.contains(v)));
     b.iter().all(met)
 }

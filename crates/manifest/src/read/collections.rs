@@ -3,23 +3,40 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Collection, Equal, Kind, Target, fill,
-    near,
+    Collection, Equal, Kind, Target, fill, near,
     read::{Cx, action, derived, field, title},
     tree::{Node, Value},
 };
 
 /// Tables the server keeps for itself.
 const TAKEN: [&str; 15] = [
-    "all", "api_keys", "audit", "custom_roles", "deliveries", "invitations", "leaves", "members", "memberships", "outbox",
-    "sessions", "tenant", "tenants", "users", "where",
+    "all",
+    "api_keys",
+    "audit",
+    "custom_roles",
+    "deliveries",
+    "invitations",
+    "leaves",
+    "members",
+    "memberships",
+    "outbox",
+    "sessions",
+    "tenant",
+    "tenants",
+    "users",
+    "where",
 ];
 
 /// Every collection of `[collections]`.
 pub(crate) fn collections(cx: &Cx<'_>, section: &Node) -> Vec<Collection> {
     let nodes = section.entries();
     if nodes.len() > 200 {
-        cx.source.fault(&section.key, &section.path, format!("{} collections are too many: at most 200.", nodes.len()), "");
+        cx.source.fault(
+            &section.key,
+            &section.path,
+            format!("{} collections are too many: at most 200.", nodes.len()),
+            "",
+        );
     }
     let drafted: Vec<_> = nodes.iter().map(|node| field::fields(cx, node.get("fields"))).collect();
     let mut all: Vec<Collection> = nodes.iter().zip(&drafted).map(|(node, fields)| bare(cx, node, fields)).collect();
@@ -153,7 +170,12 @@ fn part_of(cx: &Cx<'_>, collection: &Collection, node: &Node) -> Option<(usize, 
         return None;
     }
     let [entry] = node.entries() else {
-        cx.source.fault(&node.span, &node.path, "a part has one parent.", "Write { COLLECTION = \"reference field\" }.");
+        cx.source.fault(
+            &node.span,
+            &node.path,
+            "a part has one parent.",
+            "Write { COLLECTION = \"reference field\" }.",
+        );
         return None;
     };
     let parent = cx.collection(&entry.name, &entry.key, &entry.path)?;
@@ -229,7 +251,12 @@ pub(crate) fn named_rows(
         "published" if collection.drafts => Some(vec![Equal { column: "published".into(), any: vec![Int(1)] }]),
         "published" => {
             let message = format!("{} has no drafts, so nothing there is published.", collection.id);
-            cx.source.fault(span, path, message, "Write drafts = true in the collection, or leave `where published` out.");
+            cx.source.fault(
+                span,
+                path,
+                message,
+                "Write drafts = true in the collection, or leave `where published` out.",
+            );
             None
         }
         "own" => Some(vec![Equal { column: "created_by".into(), any: vec![Me] }]),

@@ -1,8 +1,7 @@
 //! `[demo]`.
 
 use crate::{
-    DemoTenant, Region, Tenancy,
-    near,
+    DemoTenant, Region, Tenancy, near,
     read::{Cx, product::is_host, title},
     tree::{Node, Value},
 };
@@ -15,7 +14,12 @@ pub(crate) fn tenants(cx: &Cx<'_>, node: &Node, regions: &[Region], tenancy: &Te
     for item in node.items() {
         let slug_node = if item.text().is_some() { item } else { item.get("slug") };
         let Some(slug) = slug_node.text() else {
-            cx.source.fault(&item.span, &node.path, "a demo tenant needs a slug.", "Write \"acme\" or { slug = \"acme\" }.");
+            cx.source.fault(
+                &item.span,
+                &node.path,
+                "a demo tenant needs a slug.",
+                "Write \"acme\" or { slug = \"acme\" }.",
+            );
             continue;
         };
         keys(cx, item);
@@ -30,7 +34,12 @@ pub(crate) fn tenants(cx: &Cx<'_>, node: &Node, regions: &[Region], tenancy: &Te
         }
         let people = if before == 0 { format!("{slug}.example") } else { format!("{slug}-{}.example", before + 1) };
         let name = item.get("name").text().map_or_else(|| title_each(slug), str::to_owned);
-        tenants.push(DemoTenant { slug: slug.to_owned(), name, region: region(cx, item.get("region"), regions), people });
+        tenants.push(DemoTenant {
+            slug: slug.to_owned(),
+            name,
+            region: region(cx, item.get("region"), regions),
+            people,
+        });
     }
     tenants
 }
@@ -38,7 +47,12 @@ pub(crate) fn tenants(cx: &Cx<'_>, node: &Node, regions: &[Region], tenancy: &Te
 fn keys(cx: &Cx<'_>, item: &Node) {
     const KEYS: [&str; 3] = ["slug", "name", "region"];
     for key in item.entries().iter().filter(|k| !KEYS.contains(&k.name.as_str())) {
-        cx.source.fault(&key.key, &key.path, format!("no key `{}` here.", key.name), near::hint(&key.name, "Keys here", KEYS));
+        cx.source.fault(
+            &key.key,
+            &key.path,
+            format!("no key `{}` here.", key.name),
+            near::hint(&key.name, "Keys here", KEYS),
+        );
     }
 }
 

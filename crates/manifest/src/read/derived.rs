@@ -1,8 +1,7 @@
 //! Derived fields, and what needs every collection's fields to be known: row sets, `where` of references, unique keys.
 
 use crate::{
-    Collection, Derived, Equal, Field, Index, Kind, Literal, Target,
-    near,
+    Collection, Derived, Equal, Field, Index, Kind, Literal, Target, near,
     read::{Cx, literal},
     tree::{Node, Value, within},
 };
@@ -15,7 +14,11 @@ pub(crate) fn derived(cx: &Cx<'_>, all: &[Collection], here: usize, field: &Fiel
     if let Some(second) = given.get(1) {
         cx.source.fault(&second.key, &second.path, "a field is derived in one way only.", "");
     }
-    for clash in ["required", "default"].map(|k| node.get(k)).into_iter().filter(|n| n.given && (n.flag() || n.name == "default")) {
+    for clash in ["required", "default"]
+        .map(|k| node.get(k))
+        .into_iter()
+        .filter(|n| n.given && (n.flag() || n.name == "default"))
+    {
         let message = format!("a derived field is never given, so `{}` means nothing.", clash.name);
         cx.source.fault(&clash.key, &clash.path, message, "");
     }
@@ -68,7 +71,9 @@ fn product(cx: &Cx<'_>, here: &Collection, field: &Field, node: &Node) -> Option
     let (left, right) = (&here.fields.get(x)?.kind, &here.fields.get(y)?.kind);
     let kind = match (left, right) {
         (Kind::Integer, Kind::Integer) => Some(Kind::Integer),
-        (Kind::Integer | Kind::Decimal, Kind::Money) | (Kind::Money, Kind::Integer | Kind::Decimal) => Some(Kind::Money),
+        (Kind::Integer | Kind::Decimal, Kind::Money) | (Kind::Money, Kind::Integer | Kind::Decimal) => {
+            Some(Kind::Money)
+        }
         (Kind::Integer | Kind::Decimal, Kind::Integer | Kind::Decimal) => Some(Kind::Decimal),
         _ => None,
     };
@@ -135,9 +140,7 @@ fn equal(cx: &Cx<'_>, collection: &Collection, entry: &Node) -> Option<Equal> {
     let system = |kind: Kind| Field { id: kernel::intern(&entry.name), kind, ..blank() };
     let known = collection.position(&entry.name).and_then(|i| collection.fields.get(i)).cloned();
     let field = match entry.name.as_str() {
-        "created_by" => {
-            system(Kind::Reference { to: Target::Members, only: None, on_delete: crate::OnDelete::Refuse })
-        }
+        "created_by" => system(Kind::Reference { to: Target::Members, only: None, on_delete: crate::OnDelete::Refuse }),
         "published" if collection.drafts => system(Kind::Boolean),
         "published" => {
             let message = format!("{} has no drafts, so nothing there is published.", collection.id);

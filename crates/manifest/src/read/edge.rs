@@ -2,13 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{
-    Edge, Flood, Hsts, Millis, OriginLock, Pointer,
-    keys::Ty,
-    read::Cx,
-    scalar,
-    tree::Node,
-};
+use crate::{Edge, Flood, Hsts, Millis, OriginLock, Pointer, keys::Ty, read::Cx, scalar, tree::Node};
 
 pub(crate) fn edge(cx: &Cx<'_>, node: &Node) -> Edge {
     let (tls, blocklist) = (node.get("tls"), node.get("blocklist"));

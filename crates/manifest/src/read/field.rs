@@ -5,13 +5,22 @@ use crate::{
     keys::{FIELD, Ty},
     near,
     read::{Cx, forbidden, literal, title},
-    tree::{Node, Value},
+    tree::{Node, Value, within},
 };
 
 /// Names the server keeps for itself in every record.
 const SYSTEM: [&str; 11] = [
-    "id", "tenant_id", "created_at", "created_by", "updated_at", "updated_by", "version", "published", "published_at",
-    "publish_at", "draft",
+    "id",
+    "tenant_id",
+    "created_at",
+    "created_by",
+    "updated_at",
+    "updated_by",
+    "version",
+    "published",
+    "published_at",
+    "publish_at",
+    "draft",
 ];
 
 /// A field with the node it was read from.
@@ -51,7 +60,7 @@ fn field(cx: &Cx<'_>, node: &Node) -> Option<Drafted> {
         cx.source.fault(&node.key, &node.path, message, "Take another name.");
     }
     let filled = match node.text() {
-        Some(words) => fill::table(cx.source, &short_form(node, words), FIELD),
+        Some(words) => fill::table(cx.source, &short_form(cx, node, words), FIELD),
         None => fill::table(cx.source, node, FIELD),
     };
     forbidden::bank_or_card(cx, node, filled.get("label").text());
@@ -87,10 +96,9 @@ fn field(cx: &Cx<'_>, node: &Node) -> Option<Drafted> {
 }
 
 /// `"!type"` as the table it stands for.
-fn short_form(node: &Node, words: &str) -> Node {
+fn short_form(cx: &Cx<'_>, node: &Node, words: &str) -> Node {
     let required = words.starts_with('!');
-    let mut span = node.span.clone();
-    span.start += usize::from(required && node.given);
+    let span = within(cx.source, node, usize::from(required)..words.len());
     let of = |name: &str, value: Value| Node { name: name.into(), span: span.clone(), value, ..node.clone() };
     let ty = of("type", Value::Text(words.trim_start_matches('!').to_owned()));
     Node { value: Value::Table(vec![ty, of("required", Value::Bool(required))]), ..node.clone() }
@@ -210,18 +218,32 @@ fn sealed(cx: &Cx<'_>, field: &Field, filled: &Node) {
         fault("encrypted", format!("{name} cannot be encrypted by itself."), "Only single texts and dates can.");
     }
     if field.encrypted && field.unique {
-        fault("unique", "an encrypted field cannot be unique.".into(), "Its index finds equal values, it does not refuse them.");
+        fault(
+            "unique",
+            "an encrypted field cannot be unique.".into(),
+            "Its index finds equal values, it does not refuse them.",
+        );
     }
     if field.encrypted && field.index == Index::Plain {
         fault("index", "an encrypted field has no ordinary index.".into(), "Write index = \"blind\".");
     }
     if field.index == Index::Blind && !field.encrypted {
-        fault("index", "a blind index is for an encrypted field.".into(), "Add encrypted = true, or write index = true.");
+        fault(
+            "index",
+            "a blind index is for an encrypted field.".into(),
+            "Add encrypted = true, or write index = true.",
+        );
     }
     if field.index == Index::Blind && !matches!(field.kind, Kind::Text | Kind::Email | Kind::Url) {
-        fault("index", format!("{name} has too few values for a blind index."), "Only text, email and url can have one.");
+        fault(
+            "index",
+            format!("{name} has too few values for a blind index."),
+            "Only text, email and url can have one.",
+        );
     }
-    if field.index == Index::Plain && matches!(field.kind, Kind::Json | Kind::RichText | Kind::File { .. } | Kind::Secret) {
+    if field.index == Index::Plain
+        && matches!(field.kind, Kind::Json | Kind::RichText | Kind::File { .. } | Kind::Secret)
+    {
         fault("index", format!("{name} cannot be indexed."), "");
     }
     if field.unique && field.many {
@@ -245,13 +267,13 @@ fn bound(cx: &Cx<'_>, node: &Node, kind: &Kind) -> Option<i64> {
     }
     let size = |ty: Ty| crate::scalar::read(cx.source, node, ty);
     match kind {
-        Kind::Integer | Kind::Decimal | Kind::Money => {
-            match literal::of_node(cx, node, kind)? {
-                Literal::Int(n) => Some(n),
-                _ => None,
-            }
+        Kind::Integer | Kind::Decimal | Kind::Money => match literal::of_node(cx, node, kind)? {
+            Literal::Int(n) => Some(n),
+            _ => None,
+        },
+        Kind::Json | Kind::File { .. } => {
+            Some(i64::try_from(size(Ty::Size).size()).unwrap_or(i64::MAX)).filter(|n| *n > 0)
         }
-        Kind::Json | Kind::File { .. } => Some(i64::try_from(size(Ty::Size).size()).unwrap_or(i64::MAX)).filter(|n| *n > 0),
         _ => size(Ty::Int(0, 1_000_000)).int(),
     }
 }

@@ -1,8 +1,7 @@
 //! What people without an account may send and see: submissions and shares.
 
 use crate::{
-    Collection, Field, Grants, Kind, Literal, Millis, Share, Submission, Target,
-    near,
+    Collection, Field, Grants, Kind, Literal, Millis, Share, Submission, Target, near,
     read::{Cx, derived::position, literal, positions},
     tree::{Node, Value},
 };
@@ -166,7 +165,12 @@ fn share(cx: &Cx<'_>, all: &[Collection], node: &Node) -> Share {
         let first = shown.first().map(|s| s.0);
         if first.is_some_and(|first| collection.part_of.is_none_or(|(parent, _)| parent != first)) {
             let message = format!("{} is no part of the shared record.", entry.name);
-            cx.source.fault(&entry.key, &entry.path, message, "The first collection is the record's; others are its parts.");
+            cx.source.fault(
+                &entry.key,
+                &entry.path,
+                message,
+                "The first collection is the record's; others are its parts.",
+            );
         }
         for name in entry.one_or_many() {
             let at = position(cx, name, collection, name.text().unwrap_or(""), 0);

@@ -3,8 +3,7 @@
 use kernel::FieldSet;
 
 use crate::{
-    Collection, CollectionGrant, GrantRows, Kind,
-    near,
+    Collection, CollectionGrant, GrantRows, Kind, near,
     read::{Cx, collections::named_rows},
     tree::{Node, Value, within},
 };
@@ -108,7 +107,12 @@ fn piece_of(cx: &Cx<'_>, on: On<'_>, collection: &Collection, node: &Node, out: 
         }
         [(at, _), ..] => {
             let span = within(cx.source, node, *at..text.len());
-            cx.source.fault(&span, &node.path, "`where` takes the name of one row set.", "Several are a list of grants.");
+            cx.source.fault(
+                &span,
+                &node.path,
+                "`where` takes the name of one row set.",
+                "Several are a list of grants.",
+            );
             None
         }
     };
@@ -127,7 +131,13 @@ fn piece_of(cx: &Cx<'_>, on: On<'_>, collection: &Collection, node: &Node, out: 
 }
 
 /// The verbs a word stands for on this collection.
-fn expand(cx: &Cx<'_>, on: On<'_>, collection: &Collection, node: &Node, (at, word): (usize, &str)) -> Vec<&'static str> {
+fn expand(
+    cx: &Cx<'_>,
+    on: On<'_>,
+    collection: &Collection,
+    node: &Node,
+    (at, word): (usize, &str),
+) -> Vec<&'static str> {
     let held = verbs(collection);
     let declared = || held.iter().copied().filter(|v| !VERBS.contains(v));
     match word {

@@ -1,8 +1,7 @@
 //! Guards: what must hold before and after an action.
 
 use crate::{
-    Collection, Field, Guard, Kind, Literal, Operand, Target, Test,
-    near,
+    Collection, Field, Guard, Kind, Literal, Operand, Target, Test, near,
     read::{Cx, literal},
     tree::{Node, Value, within},
 };

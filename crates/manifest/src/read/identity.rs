@@ -1,14 +1,13 @@
 //! `[auth]`, `[sessions]`, `[keys]`, `[operators]`.
 
 use crate::{
-    ApiKeys, Auth, Collection, Issuer, Lockout, Method, Mfa, Millis, Operators, PasswordScheme, Saml, Sessions,
-    near,
+    ApiKeys, Auth, Collection, Issuer, Lockout, Method, Mfa, Millis, Operators, PasswordScheme, Saml, Sessions, near,
     read::{Cx, action::TAKEN, product},
     tree::Node,
 };
 
 /// Keys that make no sense when an outside issuer signs people in.
-const OWN_SIGN_IN: [&str; 10] =
+pub(crate) const OWN_SIGN_IN: [&str; 10] =
     ["methods", "password", "breach", "lockout", "magic_link", "reset", "verify", "passkey", "saml", "google"];
 
 /// `[auth]`.
@@ -87,10 +86,10 @@ fn methods(cx: &Cx<'_>, node: &Node) -> Vec<Method> {
 pub(crate) fn sessions(cx: &Cx<'_>, node: &Node) -> Sessions {
     let refresh = node.get("refresh");
     let (access, idle, absolute) = (node.get("access_token"), refresh.get("idle"), refresh.get("absolute"));
-    if access.time() > Millis(3_600_000) || access.time() <= Millis(0) {
+    if access.millis().is_some_and(|m| m > Millis(3_600_000) || m <= Millis(0)) {
         cx.source.fault(&access.span, &access.path, "an access token lives at most an hour.", "");
     }
-    if idle.time() > absolute.time() {
+    if idle.time() > absolute.time() && absolute.exists() {
         cx.source.fault(&idle.span, &idle.path, "a session cannot idle longer than it lives.", "Raise `absolute`.");
     }
     if refresh.get("reuse_window").time() > Millis(60_000) {
@@ -114,8 +113,12 @@ pub(crate) fn keys(cx: &Cx<'_>, all: &[Collection], root: &Node) -> ApiKeys {
     let declared: Vec<&str> = all.iter().flat_map(|c| c.actions.iter().map(|a| a.id)).collect();
     let scopes = node.get("scopes").entries().iter().map(|scope| {
         let words = scope.words();
-        let known: Vec<&str> =
-            TAKEN.iter().copied().filter(|v| !matches!(*v, "submit" | "where")).chain(declared.iter().copied()).collect();
+        let known: Vec<&str> = TAKEN
+            .iter()
+            .copied()
+            .filter(|v| !matches!(*v, "submit" | "where"))
+            .chain(declared.iter().copied())
+            .collect();
         for word in words.split_ascii_whitespace().filter(|w| !known.contains(w)) {
             let help = near::hint(word, "Verbs", known.iter().copied());
             cx.source.fault(&scope.span, &scope.path, format!("no verb `{word}`."), help);

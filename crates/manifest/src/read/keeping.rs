@@ -1,8 +1,7 @@
 //! `[encryption]`, `[audit]`, `[backups]`, `[failover]`, `[data]`.
 
 use crate::{
-    Audit, Backups, Data, Encryption, Failover, Millis,
-    near,
+    Audit, Backups, Data, Encryption, Failover, Millis, near,
     read::{Cx, modules},
     tree::Node,
 };
@@ -18,7 +17,12 @@ pub(crate) fn audit(cx: &Cx<'_>, node: &Node) -> Audit {
     let retention = node.get("retention");
     if retention.millis().is_some_and(|m| m < Millis(366 * DAY)) {
         let message = "the audit log is kept for at least 12 months.";
-        cx.source.fault(&retention.span, &retention.path, message, "Write \"12 months\" or more; it counts as 366 days.");
+        cx.source.fault(
+            &retention.span,
+            &retention.path,
+            message,
+            "Write \"12 months\" or more; it counts as 366 days.",
+        );
     }
     Audit { retention: retention.time(), sensitive: node.get("sensitive").texts() }
 }
@@ -72,7 +76,8 @@ pub(crate) fn data(cx: &Cx<'_>, root: &Node) -> Data {
     purge(cx, root);
     let listed = node.get("export").get("collections");
     let at = |n: &Node| cx.collection(n.text()?, &n.span, &n.path);
-    let export = if listed.exists() { listed.items().iter().filter_map(at).collect() } else { (0..cx.names.len()).collect() };
+    let export =
+        if listed.exists() { listed.items().iter().filter_map(at).collect() } else { (0..cx.names.len()).collect() };
     Data {
         formats: node.get("export").get("formats").texts(),
         export,
@@ -88,11 +93,13 @@ fn purge(cx: &Cx<'_>, root: &Node) {
         return;
     }
     let kept = backups.get("every").time().0.saturating_mul(backups.get("keep").int().unwrap_or(0));
-    let copies = [(kept, "backups are kept"), (backups.get("restore_any_second_of").time().0, "the archive reaches back")];
+    let copies =
+        [(kept, "backups are kept"), (backups.get("restore_any_second_of").time().0, "the archive reaches back")];
     for (length, words) in copies.into_iter().filter(|(length, _)| *length > purge.time().0) {
         let days = length / DAY;
         let message = format!("{words} {days} days, longer than a deleted tenant may be found.");
-        let help = "With at_rest = \"volume\" no key can be destroyed instead. Shorten the copies, or raise data.purge.";
+        let help =
+            "With at_rest = \"volume\" no key can be destroyed instead. Shorten the copies, or raise data.purge.";
         cx.source.fault(&purge.span, &purge.path, message, help);
     }
 }

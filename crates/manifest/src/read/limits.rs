@@ -41,7 +41,8 @@ pub const BUILT_IN: &[(&str, &[&str])] = &[
 /// `[limits]`, already read by type.
 pub(crate) fn limits(source: &Source<'_>, node: &Node) -> Limits {
     let rates = |texts: &[&str]| texts.iter().filter_map(|t| units::rate(t).ok()).collect::<Vec<Rate>>();
-    let mut tiers: BTreeMap<&'static str, Vec<Rate>> = BUILT_IN.iter().map(|(name, texts)| (*name, rates(texts))).collect();
+    let mut tiers: BTreeMap<&'static str, Vec<Rate>> =
+        BUILT_IN.iter().map(|(name, texts)| (*name, rates(texts))).collect();
     let mut own = Vec::new();
     for entry in node.entries().iter().filter(|e| e.name != "repeat") {
         let name = kernel::intern(&entry.name);
@@ -53,7 +54,12 @@ pub(crate) fn limits(source: &Source<'_>, node: &Node) -> Limits {
     let written = node.get("repeat");
     let steps: Vec<Millis> = written.items().iter().filter_map(Node::millis).collect();
     if !steps.is_sorted() {
-        source.fault(&written.span, &written.path, "each repeat offence must block at least as long as the one before.", "");
+        source.fault(
+            &written.span,
+            &written.path,
+            "each repeat offence must block at least as long as the one before.",
+            "",
+        );
     }
     let repeat = if written.exists() { steps } else { [60_000, 900_000, 3_600_000].map(Millis).to_vec() };
     Limits { tiers, repeat, own }

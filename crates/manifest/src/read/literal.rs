@@ -65,7 +65,9 @@ fn many(cx: &Cx<'_>, node: &Node, field: &Field) -> Option<Literal> {
 
 /// The literal in `node` for a bare kind, or a fault.
 pub(crate) fn of_node(cx: &Cx<'_>, node: &Node, kind: &Kind) -> Option<Literal> {
-    of_value(cx, &node.value, kind).map_err(|(message, help)| cx.source.fault(&node.span, &node.path, message, help)).ok()
+    of_value(cx, &node.value, kind)
+        .map_err(|(message, help)| cx.source.fault(&node.span, &node.path, message, help))
+        .ok()
 }
 
 type Wrong = (String, String);

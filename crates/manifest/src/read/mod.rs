@@ -25,15 +25,15 @@ mod set;
 use crate::{
     App, Collection, Fault,
     fault::Source,
-    figures,
-    fill,
+    figures, fill,
     keys::SECTIONS,
     tree::{self, Node, Value},
 };
 
+pub(crate) use identity::OWN_SIGN_IN;
 pub use limits::BUILT_IN;
-pub(crate) use product::header_name;
 pub use product::RESERVED;
+pub(crate) use product::header_name;
 pub(crate) use roles::RESOURCES;
 
 /// What every part of the reader needs.
@@ -53,7 +53,11 @@ pub(crate) struct Cx<'c> {
 /// Every mistake found, in the order of the text.
 pub fn read(text: &str, file: &str) -> Result<App, Vec<Fault>> {
     let source = Source::new(file, text);
-    let app = tree::parse(&source, text).and_then(|root| app(&source, root));
+    let root = tree::parse(&source, text);
+    if root.is_none() {
+        forbidden::secrets_in_text(&source, text);
+    }
+    let app = root.and_then(|root| app(&source, root));
     match app {
         Some(app) if source.is_clean() => Ok(app),
         _ => Err(source.into_faults()),
@@ -70,7 +74,8 @@ fn app(source: &Source<'_>, mut root: Node) -> Option<App> {
     }
     let filled = fill::table(source, &root, SECTIONS);
     let tenant_key = product::tenant_key(filled.get("tenant"));
-    let names: Vec<&'static str> = filled.get("collections").entries().iter().map(|n| kernel::intern(&n.name)).collect();
+    let names: Vec<&'static str> =
+        filled.get("collections").entries().iter().map(|n| kernel::intern(&n.name)).collect();
     let limits = limits::limits(source, filled.get("limits"));
     let tiers: Vec<&'static str> = limits.tiers.keys().copied().collect();
     let cx = Cx {

@@ -1,8 +1,7 @@
 //! `[modules]` and what they gate.
 
 use crate::{
-    Collection, ContentTypes, CustomRoles, Module,
-    near,
+    Collection, ContentTypes, CustomRoles, Module, near,
     read::{Cx, action::TAKEN, title},
     tree::Node,
 };
@@ -85,7 +84,8 @@ pub(crate) fn gating(root: &Node, what: &str) -> Option<&'static str> {
 pub(crate) fn custom_roles(cx: &Cx<'_>, all: &[Collection], root: &Node) -> CustomRoles {
     let node = root.get("custom_roles");
     let declared = || all.iter().flat_map(|c| c.actions.iter().map(|a| a.id));
-    let known: Vec<&str> = TAKEN.iter().copied().filter(|v| !matches!(*v, "submit" | "where")).chain(declared()).collect();
+    let known: Vec<&str> =
+        TAKEN.iter().copied().filter(|v| !matches!(*v, "submit" | "where")).chain(declared()).collect();
     for verb in node.get("verbs").items().iter().filter(|v| v.text().is_some_and(|v| !known.contains(&v))) {
         let message = format!("no verb `{}`.", verb.words());
         cx.source.fault(&verb.span, &verb.path, message, near::hint(&verb.words(), "Verbs", known.iter().copied()));

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Attest, Collection, Connector, Disclosure, InboundEvent, InboundWebhook, Mail, MeteredSecret, Millis,
-    Observability, OutboundWebhooks, PageInfo, Payments, Pointer, Verify, catalogue,
-    near,
+    Observability, OutboundWebhooks, PageInfo, Payments, Pointer, Verify, catalogue, near,
     read::{Cx, guard, guard::Scope, identity::is_address, product, set, set::Writing},
     tree::{Node, Value},
 };
@@ -71,7 +70,12 @@ pub(crate) fn webhooks_in(cx: &Cx<'_>, all: &[Collection], section: &Node) -> Ve
 fn inbound(cx: &Cx<'_>, all: &[Collection], node: &Node) -> Option<InboundEvent> {
     const KEYS: [&str; 3] = ["find", "when", "set"];
     for key in node.entries().iter().filter(|k| !KEYS.contains(&k.name.as_str())) {
-        cx.source.fault(&key.key, &key.path, format!("no key `{}` here.", key.name), near::hint(&key.name, "Keys here", KEYS));
+        cx.source.fault(
+            &key.key,
+            &key.path,
+            format!("no key `{}` here.", key.name),
+            near::hint(&key.name, "Keys here", KEYS),
+        );
     }
     let [find] = node.get("find").entries() else {
         let help = "Write find = { \"COLLECTION.FIELD\" = \"/json/pointer\" }.";
@@ -92,7 +96,12 @@ fn inbound(cx: &Cx<'_>, all: &[Collection], node: &Node) -> Option<InboundEvent>
     let by = if field == "id" { None } else { Some(unique_field(cx, record, find, field)?) };
     let pointer = find.words();
     if !pointer.starts_with('/') {
-        cx.source.fault(&find.span, &find.path, format!("`{pointer}` is no JSON pointer."), "Write it as \"/data/object/id\".");
+        cx.source.fault(
+            &find.span,
+            &find.path,
+            format!("`{pointer}` is no JSON pointer."),
+            "Write it as \"/data/object/id\".",
+        );
     }
     let scope = Scope { collection: record, input: &[] };
     let changes = node.get("set");

@@ -1,24 +1,119 @@
 //! `[app]`, `[tenant]`, `[regions]`.
 
 use crate::{
-    Pointer, Region, SignUp, Tenancy, amount, fill,
+    Pointer, Region, SignUp, Tenancy, amount,
     fault::Source,
-    near,
+    fill, near,
     read::{Cx, title},
     tree::Node,
 };
 
 /// Names no tenant may take: they are hosts of the app, of its mail, or of its team.
 pub const RESERVED: &[&str] = &[
-    "abuse", "account", "accounts", "admin", "administrator", "apex", "api", "app", "apps", "assets", "auth",
-    "autoconfig", "autodiscover", "backup", "beta", "billing", "blog", "cdn", "console", "dashboard", "demo", "dev",
-    "dns", "docs", "email", "files", "ftp", "git", "help", "host", "hostmaster", "house", "id", "identity", "imap",
-    "img", "info", "internal", "invite", "ldap", "legal", "local", "localhost", "login", "logout", "mail", "media",
-    "metrics", "mta-sts", "mx", "news", "noreply", "ns", "ns1", "ns2", "oauth", "operator", "operators", "ops", "pay",
-    "payments", "pop", "pop3", "postmaster", "preview", "privacy", "prod", "production", "proxy", "root", "saml",
-    "scim", "security", "shop", "signin", "sign-in", "sign-up", "signup", "smtp", "sso", "stage", "staging", "static",
-    "status", "studio", "support", "system", "team", "tenant", "test", "tls", "trust", "upload", "uploads", "vpn",
-    "webhook", "webhooks", "webmail", "webmaster", "wpad", "www", "ww", "www1", "www2",
+    "abuse",
+    "account",
+    "accounts",
+    "admin",
+    "administrator",
+    "apex",
+    "api",
+    "app",
+    "apps",
+    "assets",
+    "auth",
+    "autoconfig",
+    "autodiscover",
+    "backup",
+    "beta",
+    "billing",
+    "blog",
+    "cdn",
+    "console",
+    "dashboard",
+    "demo",
+    "dev",
+    "dns",
+    "docs",
+    "email",
+    "files",
+    "ftp",
+    "git",
+    "help",
+    "host",
+    "hostmaster",
+    "house",
+    "id",
+    "identity",
+    "imap",
+    "img",
+    "info",
+    "internal",
+    "invite",
+    "ldap",
+    "legal",
+    "local",
+    "localhost",
+    "login",
+    "logout",
+    "mail",
+    "media",
+    "metrics",
+    "mta-sts",
+    "mx",
+    "news",
+    "noreply",
+    "ns",
+    "ns1",
+    "ns2",
+    "oauth",
+    "operator",
+    "operators",
+    "ops",
+    "pay",
+    "payments",
+    "pop",
+    "pop3",
+    "postmaster",
+    "preview",
+    "privacy",
+    "prod",
+    "production",
+    "proxy",
+    "root",
+    "saml",
+    "scim",
+    "security",
+    "shop",
+    "signin",
+    "sign-in",
+    "sign-up",
+    "signup",
+    "smtp",
+    "sso",
+    "stage",
+    "staging",
+    "static",
+    "status",
+    "studio",
+    "support",
+    "system",
+    "team",
+    "tenant",
+    "test",
+    "tls",
+    "trust",
+    "upload",
+    "uploads",
+    "vpn",
+    "webhook",
+    "webhooks",
+    "webmail",
+    "webmaster",
+    "wpad",
+    "www",
+    "ww",
+    "www1",
+    "www2",
 ];
 
 pub(crate) fn currency(source: &Source<'_>, section: &Node) -> &'static str {
@@ -112,18 +207,26 @@ pub(crate) fn domain(cx: &Cx<'_>, node: &Node) -> String {
 }
 
 pub(crate) fn tenant_key(section: &Node) -> String {
-    section.get("key").text().map_or_else(|| format!("{}_id", machine_name(&section.get("noun").words())), str::to_owned)
+    section
+        .get("key")
+        .text()
+        .map_or_else(|| format!("{}_id", machine_name(&section.get("noun").words())), str::to_owned)
 }
 
 pub(crate) fn tenancy(cx: &Cx<'_>, section: &Node, key: &str) -> Tenancy {
     let resolve = section.get("resolve");
     let way = |name: &str| resolve.items().iter().any(|n| n.text() == Some(name));
     let shared = way("membership_slug");
-    if resolve.exists() && resolve.items().is_empty() {
+    if resolve.items().is_empty() && cx.source.is_clean() {
         cx.source.fault(&resolve.span, &resolve.path, "a tenant must be found somehow.", "Write [\"subdomain\"].");
     }
     if shared && resolve.items().len() > 1 {
-        cx.source.fault(&resolve.span, &resolve.path, "membership_slug stands alone.", "The tenant follows from the caller, not from the host.");
+        cx.source.fault(
+            &resolve.span,
+            &resolve.path,
+            "membership_slug stands alone.",
+            "The tenant follows from the caller, not from the host.",
+        );
     }
     for name in ["host", "public"].into_iter().filter(|_| !shared) {
         let node = section.get(name);
@@ -134,7 +237,12 @@ pub(crate) fn tenancy(cx: &Cx<'_>, section: &Node, key: &str) -> Tenancy {
     let slug = section.get("slug");
     if !shared && slug.text() == Some("not_unique") {
         let message = "slugs must be unique where the host names the tenant.";
-        cx.source.fault(&slug.span, &slug.path, message, "Only resolve = [\"membership_slug\"] can tell equal slugs apart.");
+        cx.source.fault(
+            &slug.span,
+            &slug.path,
+            message,
+            "Only resolve = [\"membership_slug\"] can tell equal slugs apart.",
+        );
     }
     let host = section.get("host");
     if !is_host(&host.words()) || host.words().contains('.') {
@@ -193,7 +301,15 @@ pub(crate) fn regions(cx: &Cx<'_>, section: &Node) -> Vec<Region> {
     if nodes.is_empty() {
         let root_key = Pointer::Env("VOUCHSAFE_ROOT".into());
         let label = title("main");
-        return vec![Region { id: "main", label, country: None, root_key, database: None, blobs: None, backups: vec![] }];
+        return vec![Region {
+            id: "main",
+            label,
+            country: None,
+            root_key,
+            database: None,
+            blobs: None,
+            backups: vec![],
+        }];
     }
     let several = nodes.len() > 1;
     let regions: Vec<Region> = nodes.iter().map(|node| region(cx, node, several)).collect();

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Collection, Grants, Manage, Role,
-    near,
+    Collection, Grants, Manage, Role, near,
     read::{Cx, ceiling, grants, grants::On, parts, title},
     tree::{Node, Value},
 };
@@ -28,7 +27,12 @@ struct Layers<'n> {
 pub(crate) fn roles(cx: &Cx<'_>, all: &[Collection], section: &Node) -> Vec<Role> {
     let nodes = section.entries();
     if nodes.is_empty() {
-        cx.source.fault(&section.key, "roles", "an app needs at least one role.", "Write owner.floor = \"all\" in [roles].");
+        cx.source.fault(
+            &section.key,
+            "roles",
+            "an app needs at least one role.",
+            "Write owner.floor = \"all\" in [roles].",
+        );
     }
     if nodes.len() > 64 {
         cx.source.fault(&section.key, &section.path, format!("{} roles are too many: at most 64.", nodes.len()), "");

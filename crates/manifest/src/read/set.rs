@@ -1,8 +1,7 @@
 //! What an action writes.
 
 use crate::{
-    Collection, Field, Kind, Literal, Operand, Set, Target,
-    near,
+    Collection, Field, Kind, Literal, Operand, Set, Target, near,
     read::{Cx, derived::position, guard::Scope, literal},
     tree::{Node, Value, within},
 };
@@ -40,7 +39,9 @@ fn set(cx: &Cx<'_>, at: Writing<'_>, entry: &Node) -> Option<(usize, Set)> {
     }
     let set = match entry.text() {
         Some("") => empty(cx, entry, field),
-        Some("@me") => typed(cx, entry, field, "@me", matches!(field.kind, Kind::Reference { to: Target::Members, .. }), Set::Me),
+        Some("@me") => {
+            typed(cx, entry, field, "@me", matches!(field.kind, Kind::Reference { to: Target::Members, .. }), Set::Me)
+        }
         Some("@now") => typed(cx, entry, field, "@now", field.kind == Kind::DateTime, Set::Now),
         Some("@record") => record(cx, at, entry, field),
         Some(text) => of_text(cx, at, entry, field, text),
@@ -103,7 +104,8 @@ fn addend(cx: &Cx<'_>, at: Writing<'_>, entry: &Node, field: &Field, rest: &str)
         let input = at.scope.input(cx, entry, name, 9)?;
         let kind = &at.scope.input.get(input)?.kind;
         if *kind != field.kind {
-            let message = format!("{} cannot be added to {}.", literal::kind_name(kind), literal::kind_name(&field.kind));
+            let message =
+                format!("{} cannot be added to {}.", literal::kind_name(kind), literal::kind_name(&field.kind));
             cx.source.fault(&entry.span, &entry.path, message, "");
             return None;
         }

@@ -47,19 +47,18 @@ impl Stored {
 }
 
 /// Streams the body into the store, if the field takes its type.
-async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &mut Pieces) -> Result<Stored, Failure> {
+async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &Pieces) -> Result<Stored, Failure> {
     let shelf = &drawer.desk.shelf;
     let field = shelf.field(drawer.field).ok_or(Failure::NotFound)?;
     if !w.allowed.write.has(drawer.field) || field.read_only {
         return Err(if w.allowed.read.has(drawer.field) { Failure::Refused(Reason::NotGranted) } else { Failure::NotFound });
     }
     input.only(&["name"])?;
-    let declared = input.0.media_type();
+    let declared = input.media_type();
     let name = file::name(input.query("name"));
-    let body = input.0.stream.take().ok_or_else(|| Failure::internal("records: an upload without a stream"))?;
-    let (head, body) = file::head(body).await?;
-    let kind = file::sniff(&head, declared.as_deref());
-    let same = declared.as_deref().is_none_or(|d| d == kind || d == "application/octet-stream");
+    let (head, body) = file::head(input.stream()?).await?;
+    let kind = file::sniff(&head, declared);
+    let same = declared.is_none_or(|d| d == kind || d == "application/octet-stream");
     if head.is_empty() {
         return Err(Failure::bad("the file is empty"));
     }
@@ -75,10 +74,10 @@ async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &mut Piec
 
 /// A file for a record that is still to be made.
 pub(super) async fn upload(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Result<Done<Reply>, Failure> {
-    let (tx, mut input) = (call.tx, call.input);
+    let (tx, input) = (call.tx, call.input);
     let desk = &drawer.desk;
     let w = Writer::new(&desk.records, &desk.shelf, tx.permit());
-    let stored = store(&drawer, &w, &tx, &mut input).await?;
+    let stored = store(&drawer, &w, &tx, &input).await?;
     let blobs = tx.blobs();
     let batch = tx.batch::<Own>(format!("{}/file/{}", desk.shelf.def.id, stored.id));
     match batch.rows(1, &sql::FILE_ADD, stored.row(&drawer, &w)).commit().await {
@@ -103,7 +102,7 @@ async fn abandon<T>(blobs: &store::Blobs, id: Id, failure: Failure) -> Result<T,
 
 /// A file for a record that is there: uploaded and set in one.
 pub(super) async fn replace(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Result<Done<Reply>, Failure> {
-    let (tx, mut input) = (call.tx, call.input);
+    let (tx, input) = (call.tx, call.input);
     let (records, shelf) = (&drawer.desk.records, &drawer.desk.shelf);
     let (id, expected) = (input.id()?, input.if_match()?);
     let was = write::before(shelf, &tx, &id).await?;
@@ -111,7 +110,7 @@ pub(super) async fn replace(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Resu
         return Err(Failure::Stale);
     }
     let (asker, w) = (Asker::of(tx.permit()), Writer::new(records, shelf, tx.permit()));
-    let stored = store(&drawer, &w, &tx, &mut input).await?;
+    let stored = store(&drawer, &w, &tx, &input).await?;
     let blobs = tx.blobs();
     let value = Value::Text(stored.metadata().to_string());
     let change = Change { values: vec![(drawer.field, value)], files: vec![stored.id.to_string()] };

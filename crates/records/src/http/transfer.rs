@@ -9,7 +9,6 @@ use serde_json::json;
 use store::Own;
 
 use crate::{
-    answer,
     body::Pieces,
     export::{Export, Format},
     http::base,
@@ -33,10 +32,9 @@ pub(super) fn routes(desk: &Arc<Desk>) -> Vec<Route> {
 }
 
 async fn import_rows(desk: Arc<Desk>, call: Changing<Pieces>) -> Result<Done<Reply>, Failure> {
-    let mut input = call.input;
-    input.only(&[])?;
-    let form = import::form(input.0.media_type().as_deref())?;
-    let body = input.0.stream.take().ok_or_else(|| Failure::internal("records: an import without a stream"))?;
+    call.input.only(&[])?;
+    let form = import::form(call.input.media_type())?;
+    let body = call.input.stream()?;
     let done = import::run(&desk.records, &desk.shelf, call.tx, form, body).await?;
     let text = json!({ "rows": done.rows, "sha256": done.sha256, "ignored": done.ignored }).to_string();
     Ok(Done::ok(done.receipt, Reply::json(StatusCode::OK, text)))
@@ -54,11 +52,10 @@ async fn export(desk: Arc<Desk>, call: Changing<Pieces>) -> Result<Done<Reply>, 
     if !formats.iter().any(|f| f == asked) {
         return Err(Failure::bad("format: this app does not export in it"));
     }
-    let (home, reader) = (Arc::clone(call.tx.permit().principal().home()), call.tx.reader());
-    let shown = answer::readable(&desk.shelf, call.tx.permit().reach());
     let name = format!("{}.{}", desk.shelf.def.id, format.extension());
+    let export = Export::begin(&desk, &call.tx, format);
     let receipt = call.tx.batch::<Own>(format!("{}/export", desk.shelf.def.id)).commit().await?;
-    let stream = Export::new(desk, reader, home, shown, format).stream();
+    let stream = export.stream();
     let reply = Reply::new(StatusCode::OK, Body::Stream(stream))
         .with(header::CONTENT_TYPE, format.media_type())
         .with(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}\""));

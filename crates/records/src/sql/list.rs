@@ -69,10 +69,9 @@ pub(crate) fn count(c: &Collection, shelf: &Shelf, filter: Option<&Node>) -> (St
     (text, bound.into_values())
 }
 
-/// Records behind an id, in order of ids: (id, most).
-pub(crate) fn following(c: &Collection, shelf: &Shelf, layout: &Layout) -> String {
-    let (list, table) = (layout.list(c), quoted(c.id));
-    format!("SELECT {list} FROM {table} WHERE {} AND \"id\" > $1 ORDER BY \"id\" LIMIT $2", shelf.reach)
+/// Every record, in order of ids.
+pub(crate) fn every(c: &Collection, shelf: &Shelf, layout: &Layout) -> String {
+    format!("SELECT {} FROM {} WHERE {} ORDER BY \"id\"", layout.list(c), quoted(c.id), shelf.reach)
 }
 
 /// Records that refer to one, in order of ids: (id, most).

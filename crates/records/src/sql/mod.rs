@@ -9,9 +9,9 @@ mod stage;
 
 use store::{Change, Own, Query};
 
-pub(crate) use list::{count, following, page, referring};
+pub(crate) use list::{count, every, page, referring};
 pub(crate) use own::*;
-pub(crate) use record::{Layout, Shelf, delete, get, literal, referred, sums, update};
+pub(crate) use record::{Layout, Shelf, count_due, delete, due, get, literal, referred, sums, update};
 pub(crate) use shape::Shapes;
 pub(crate) use stage::Stage;
 

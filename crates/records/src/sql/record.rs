@@ -72,6 +72,8 @@ pub(crate) struct Shelf {
     pub(crate) insert_under: Option<Write>,
     /// The next number of the sequence: (name).
     pub(crate) number: Option<Write>,
+    /// A record counts as published from the start: (id, moment).
+    pub(crate) publish: Write,
     /// Where `{rows}` goes.
     pub(crate) reach: String,
 }
@@ -100,7 +102,10 @@ impl Shelf {
                     .to_owned(),
             )
         });
-        Self { all, whole, insert: Write::made(insert), insert_under, number, reach }
+        let publish = Write::made(format!(
+            "UPDATE {table} SET \"published\" = 1, \"published_at\" = $2 WHERE {{every}} AND \"id\" = $1"
+        ));
+        Self { all, whole, insert: Write::made(insert), insert_under, number, publish, reach }
     }
 }
 
@@ -267,4 +272,19 @@ pub(crate) fn sums(parent: &Collection, part: &Collection, part_at: usize, only:
         }
     }
     Some(Write::made(format!("UPDATE {table} SET {} WHERE {{every}} AND {only}", sets.join(", "))))
+}
+
+/// Records whose scheduled moment has come are published: (moment).
+pub(crate) fn due(c: &Collection) -> String {
+    format!(
+        "UPDATE {} SET \"published\" = 1, \"published_at\" = \"publish_at\", \"publish_at\" = NULL, \
+         \"version\" = \"version\" + 1, \"updated_at\" = $1 \
+         WHERE {{every}} AND \"published\" = 0 AND \"publish_at\" <= $1",
+        quoted(c.id)
+    )
+}
+
+/// How many there are: (moment).
+pub(crate) fn count_due(c: &Collection) -> String {
+    format!("SELECT COUNT(*) FROM {} WHERE {{every}} AND \"published\" = 0 AND \"publish_at\" <= $1", quoted(c.id))
 }

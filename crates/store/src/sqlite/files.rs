@@ -86,8 +86,7 @@ impl Files {
             budget: budget(),
             closed: AtomicBool::new(false),
         });
-        let files =
-            Self { shared: Arc::clone(&shared), threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) };
+        let files = Self { shared: Arc::clone(&shared), threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) };
         let house = shared.file(TenantId::HOUSE, true).await?;
         shared.take_up(&house)?;
         tokio::spawn(apply::dispatch(Arc::downgrade(&shared), started));
@@ -207,8 +206,11 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::Internal(
-            format!("the data folder {} is in use by another server: stop it first, or choose another --data", folder.display())
-                .into(),
+            format!(
+                "the data folder {} is in use by another server: stop it first, or choose another --data",
+                folder.display()
+            )
+            .into(),
         )),
         Err(TryLockError::Error(e)) => Err(io("locked", &e)),
     }
@@ -420,9 +422,7 @@ impl Shared {
     /// Queues an order and waits for its commit.
     pub(super) async fn enter(&self, file: &Arc<File>, order: Order) -> Result<Committed, Refusal> {
         let (reply, outcome) = oneshot::channel();
-        self.desk
-            .submit(file, Queued { order, since: Instant::now(), reply })
-            .map_err(Refusal::Failure)?;
+        self.desk.submit(file, Queued { order, since: Instant::now(), reply }).map_err(Refusal::Failure)?;
         outcome.await.unwrap_or(Err(Refusal::Failure(Failure::Unknown)))
     }
 

@@ -42,12 +42,7 @@ impl From<rusqlite::Error> for Stop {
 }
 
 /// Commits the first orders of a group; as many as there are outcomes.
-pub(super) fn commit(
-    desk: &Desk,
-    file: &File,
-    writer: &Writer,
-    group: &[Queued],
-) -> Result<Outcomes, Fault> {
+pub(super) fn commit(desk: &Desk, file: &File, writer: &Writer, group: &[Queued]) -> Result<Outcomes, Fault> {
     let connection = &writer.connection;
     let done = attempt(desk, file, connection, group);
     if done.is_err() && !connection.is_autocommit() {

@@ -163,7 +163,8 @@ fn steps(connection: &mut Connection, schema: &Schema) -> Result<(), Failure> {
             return Err(Failure::internal("store: migration: rows refer to rows that do not exist"));
         }
     }
-    tx.execute("INSERT OR IGNORE INTO _head (id, size, hash, at) VALUES (0, 0, zeroblob(32), 0)", []).map_err(failure)?;
+    tx.execute("INSERT OR IGNORE INTO _head (id, size, hash, at) VALUES (0, 0, zeroblob(32), 0)", [])
+        .map_err(failure)?;
     let put = "INSERT INTO _meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     tx.execute(put, ["schema", &schema.hash]).map_err(failure)?;
     tx.execute(put, ["format", &FORMAT.to_string()]).map_err(failure)?;
@@ -231,8 +232,7 @@ fn must_rebuild(connection: &Connection, table: &Table, found: &[Found]) -> Resu
     let sql = "SELECT \"from\", \"table\", on_delete FROM pragma_foreign_key_list(?1)";
     let mut statement = connection.prepare(sql).map_err(failure)?;
     let rows = statement.query_map([&table.name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)));
-    let is: HashSet<(String, String, String)> =
-        rows.map_err(failure)?.collect::<Result<_, _>>().map_err(failure)?;
+    let is: HashSet<(String, String, String)> = rows.map_err(failure)?.collect::<Result<_, _>>().map_err(failure)?;
     let wanted: HashSet<_> = table
         .slots
         .iter()

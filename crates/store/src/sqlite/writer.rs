@@ -90,7 +90,10 @@ impl Writer {
 }
 
 impl Desk {
-    pub(super) fn start(house: Arc<House>, lines: Lines) -> std::io::Result<(Arc<Self>, Vec<std::thread::JoinHandle<()>>)> {
+    pub(super) fn start(
+        house: Arc<House>,
+        lines: Lines,
+    ) -> std::io::Result<(Arc<Self>, Vec<std::thread::JoinHandle<()>>)> {
         let desk = Arc::new(Self {
             house,
             lines,

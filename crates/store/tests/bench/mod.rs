@@ -14,8 +14,8 @@ use std::{
 
 use aws_lc_rs::{digest, rand};
 use kernel::{
-    Actor, Caller, Clock, Credential, Event, Failure, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal, Read,
-    RequestId, Rng, Rows, Site, Status, Steered, Tenant, TenantId, Time, UserId, Write,
+    Actor, Caller, Clock, Credential, Event, Failure, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal,
+    Read, RequestId, Rng, Rows, Site, Status, Steered, Tenant, TenantId, Time, UserId, Write,
 };
 use store::{Chain, Control, Engine, Head, OnDelete, Options, Own, Placed, Store, Table, Tx, statements};
 

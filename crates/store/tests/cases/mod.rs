@@ -341,8 +341,7 @@ pub async fn changes_follow_in_the_order_of_the_house(place: &Place) {
         task.await.unwrap();
     }
     let target = |body: &[u8]| String::from_utf8_lossy(body).rsplit('|').next().unwrap_or_default().to_owned();
-    let house: Vec<_> =
-        bench.read(1).all(&HOUSE_LEAVES, ()).await.unwrap().iter().map(|l| target(&l.1)).collect();
+    let house: Vec<_> = bench.read(1).all(&HOUSE_LEAVES, ()).await.unwrap().iter().map(|l| target(&l.1)).collect();
     let own: Vec<_> = bench.read(1).all(&LEAVES, ()).await.unwrap().iter().skip(1).map(|l| target(&l.1)).collect();
     assert_eq!(house, own);
     let last: i64 = house.last().and_then(|t| t.strip_prefix("n/")).unwrap().parse().unwrap();

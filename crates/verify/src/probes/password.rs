@@ -1,0 +1,328 @@
+//! Passwords: how they are kept, lockout, confirmation and reset.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::json;
+
+use super::probe;
+use crate::{
+    copy,
+    evidence::{Evidence, Miss, Outcome, broken, unclear},
+    plan::Probe,
+    random,
+    run::Scene,
+    stage::{Door, Person, Tenant, token_in},
+    wire::{Answer, Ask, Client},
+};
+
+pub(super) const PROBES: &[Probe] = &[
+    probe!("auth.password_hash", Together, password_hash),
+    probe!("auth.lockout", Alone, lockout),
+    probe!("auth.email_verify", Alone, email_verify),
+    probe!("auth.password_reset", Alone, password_reset),
+];
+
+/// Only apps with passwords of their own have these.
+fn passwords(scene: &Scene) -> Result<(), Miss> {
+    match scene.stage.door() {
+        Door::Password => Ok(()),
+        Door::Delegated => Err(Miss::Absent("identity is delegated: there are no passwords")),
+        Door::MagicLink => Err(Miss::Absent("people sign in without a password")),
+    }
+}
+
+/// Files of a data folder that hold a secret in any form.
+pub(super) fn leaks(scene: &Scene, secret: &str) -> Result<(usize, usize), Miss> {
+    let instance = &scene.stage.instance;
+    let forms = copy::forms(secret);
+    let (found, all) = copy::holding(instance.data(), &forms)?;
+    let (log, err) = instance.logs();
+    let said = usize::from(log.contains(secret)) + usize::from(err.contains(secret));
+    Ok((found.len() + said, all + 2))
+}
+
+async fn password_hash(scene: &Scene) -> Outcome {
+    passwords(scene)?;
+    let (a, person) = (&scene.a, scene.stage.person(&scene.a, scene.a.owner()?.role).await?);
+    scene.stage.sign_in(a, &person).await?;
+    let wrong = format!("wrong-{}", random::hex(8));
+    let _refused = scene.stage.password(&scene.stage.at(a), &person.email, &wrong).await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for secret in [&person.password, &wrong] {
+        let (found, files) = leaks(scene, secret)?;
+        if found > 0 {
+            return broken("searching every file and log for a password that was used", "0 hits", format!("{found} of {files} files"));
+        }
+    }
+    // bcrypt reads 72 bytes: longer passwords must be refused, never cut silently.
+    let bcrypt = scene.app.auth.password == manifest::PasswordScheme::Bcrypt;
+    if bcrypt {
+        let token = scene.stage.token(a, &person).await?;
+        let long = format!("Aa1-{}", "x".repeat(80));
+        let ask = Ask::post("/api/v1/auth/password", &json!({"old": person.password, "new": long})).bearer(&token);
+        let answer = scene.stage.at(a).send(ask).await?.decided()?;
+        if answer.good() {
+            return broken("setting a password of 84 bytes", "refused: bcrypt reads 72", format!("{}", answer.status));
+        }
+    }
+    if scene.stage.instance.setup().database.is_some() {
+        return Err(Miss::Unbuilt("the host part reads SQLite files only"));
+    }
+    let hashes = stored(scene)?;
+    if hashes.is_empty() {
+        return unclear("no stored hash was found: the probe has no positive control");
+    }
+    for phc in &hashes {
+        if let Err(why) = strong(phc, bcrypt) {
+            return broken("reading every stored password hash", "the declared scheme at its floor or above", why);
+        }
+    }
+    Ok(Evidence::new().count("stored hashes", hashes.len()).word("all of scheme", if bcrypt { "bcrypt" } else { "argon2id" }).count("files with a plain password", 0))
+}
+
+/// Every text in control.db that looks like a password hash.
+fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
+    let to = scene.stage.instance.scratch().join(format!("control-{}.db", random::hex(4)));
+    let control = copy::files(scene.stage.instance.data())?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db"));
+    let mut out = BTreeSet::new();
+    for file in control {
+        copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
+        let bytes = std::fs::read(&to)?;
+        let _gone = std::fs::remove_file(&to);
+        for marker in ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2", "$1$", "$5$", "$6$"] {
+            let mut rest = bytes.as_slice();
+            while let Some(at) = crate::wire::find(rest, marker.as_bytes()) {
+                let text: Vec<u8> = rest.get(at..).unwrap_or_default().iter().copied().take_while(|b| b.is_ascii_graphic()).take(140).collect();
+                out.insert(String::from_utf8_lossy(&text).into_owned());
+                rest = rest.get(at + marker.len()..).unwrap_or_default();
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Whether a hash is of the declared scheme with parameters at its floor or above.
+fn strong(phc: &str, bcrypt: bool) -> Result<(), String> {
+    if bcrypt {
+        let cost = phc.strip_prefix("$2b$").and_then(|r| r.split('$').next()).and_then(|c| c.parse::<u32>().ok());
+        return match cost {
+            Some(12..) => Ok(()),
+            Some(cost) => Err(format!("bcrypt of cost {cost}")),
+            None => Err("another scheme than bcrypt".to_owned()),
+        };
+    }
+    let parameters = phc.strip_prefix("$argon2id$v=19$").and_then(|r| r.split('$').next()).ok_or("another scheme than argon2id")?;
+    let value = |name: &str| parameters.split(',').find_map(|p| p.strip_prefix(name)?.parse::<u32>().ok()).unwrap_or(0);
+    let (m, t, p) = (value("m="), value("t="), value("p="));
+    if m >= 19_456 && t >= 2 && p >= 1 { Ok(()) } else { Err(format!("argon2id with m={m}, t={t}, p={p}")) }
+}
+
+/// Tries, slowly enough for the rate of one account, and returns the answer.
+async fn attempt(scene: &Scene, client: &Client, email: &str, password: &str) -> Result<Answer, Miss> {
+    scene.stage.advance(25_000).await?;
+    scene.stage.password(client, email, password).await?.decided()
+}
+
+async fn lockout(scene: &Scene) -> Outcome {
+    passwords(scene)?;
+    let a = &scene.a;
+    let (failures, lasts) = (scene.app.auth.lockout.failures, scene.app.auth.lockout.lasts.0);
+    let role = a.owner()?.role;
+    let person = scene.stage.person(a, role).await?;
+    let client = scene.stage.at(a);
+    for round in 0..2 {
+        for _ in 1..failures {
+            attempt(scene, &client, &person.email, "not the password").await?;
+        }
+        let answer = attempt(scene, &client, &person.email, &person.password).await?;
+        if !answer.good() {
+            return broken(format!("{} wrong, then right (round {})", failures - 1, round + 1), "signed in", format!("{}", answer.status));
+        }
+    }
+    // The same tries on an account and on an address that nobody has.
+    let (known, unknown) = (row(scene, &person.email, failures).await?, row(scene, &format!("nobody-{}@canary.example", random::hex(5)), failures).await?);
+    if known != unknown {
+        return broken("the same tries on an account and on an unknown address", "the same statuses and bodies", "different ones");
+    }
+    let locked = attempt(scene, &client, &person.email, &person.password).await?;
+    if locked.good() {
+        return broken(format!("{failures} wrong, then right"), "refused", format!("{}", locked.status));
+    }
+    let person = scene.stage.person(a, role).await?;
+    row(scene, &person.email, failures).await?;
+    let struck = scene.stage.now();
+    for (name, after, opens) in [("just before", lasts - 2_500, false), ("just after", lasts + 1_500, true)] {
+        let wait = after - scene.stage.now().since(struck);
+        scene.stage.advance(wait).await?;
+        let answer = scene.stage.password(&scene.stage.at(a), &person.email, &person.password).await?.decided()?;
+        if answer.good() != opens {
+            return broken(format!("the right password {name} the lock ends"), if opens { "signed in" } else { "refused" }, format!("{}", answer.status));
+        }
+    }
+    Ok(Evidence::new()
+        .count("failures lock", usize::try_from(failures).unwrap_or(0))
+        .count("minutes", usize::try_from(lasts / 60_000).unwrap_or(0))
+        .count("a success resets", 2)
+        .count("differences for an unknown account", 0))
+}
+
+/// `failures` wrong tries and one more: what came back.
+async fn row(scene: &Scene, email: &str, failures: u32) -> Result<Vec<(u16, Vec<u8>)>, Miss> {
+    let client = scene.stage.at(&scene.a);
+    let mut out = Vec::new();
+    for _ in 0..failures {
+        let answer = attempt(scene, &client, email, "not the password").await?;
+        out.push((answer.status, answer.body));
+    }
+    Ok(out)
+}
+
+/// Signs up at the apex; returns the address and the confirmation's token.
+async fn sign_up(scene: &Scene, door: Door) -> Result<(Person, String), Miss> {
+    let tag = random::hex(6);
+    let password = if door == Door::Password { format!("Rowan-{}", random::hex(8)) } else { String::new() };
+    let person = Person { email: format!("new-{tag}@canary.example"), user: String::new(), role: "", password, subject: String::new() };
+    let mut body = json!({"email": person.email, "name": "Canary"});
+    if let (Some(body), true) = (body.as_object_mut(), door == Door::Password) {
+        body.insert("password".to_owned(), person.password.as_str().into());
+    }
+    let house = scene.stage.client(&scene.stage.apex(), "");
+    let answer = house.at_root(Ask::post("/api/v1/auth/sign-up", &body)).await?.decided()?;
+    answer.step("sign up")?;
+    let mail = scene.stage.instance.mail.wait(&person.email, 0).await?;
+    Ok((person, token_in(&mail.links())?))
+}
+
+async fn verify(scene: &Scene, token: &str) -> Result<Answer, Miss> {
+    let house = scene.stage.client(&scene.stage.apex(), "");
+    house.at_root(Ask::post("/api/v1/auth/verify", &json!({"token": token}))).await?.decided()
+}
+
+/// 64 hex digits: 32 random bytes.
+fn shaped(token: &str) -> bool {
+    token.len() == 64 && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+async fn email_verify(scene: &Scene) -> Outcome {
+    let door = scene.stage.door();
+    if door == Door::Delegated {
+        return Err(Miss::Absent("identity is delegated: the issuer confirms addresses"));
+    }
+    scene.stage.needs(&scene.a, "POST", "/api/v1/auth/sign-up").await?;
+    let life = scene.app.auth.verify.0;
+    let house = || scene.stage.client(&scene.stage.apex(), "");
+    let (person, token) = sign_up(scene, door).await?;
+    if !shaped(&token) {
+        return broken("reading the mailed token", "64 hex digits", format!("{} characters", token.len()));
+    }
+    let (leaked, files) = leaks(scene, &token)?;
+    if leaked > 0 {
+        return broken("searching every file for the token", "0 hits", format!("{leaked} of {files} files"));
+    }
+    if door == Door::Password {
+        let answer = house().at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password}))).await?.decided()?;
+        if answer.good() {
+            return broken("signing in before the address is confirmed", "refused", format!("{}", answer.status));
+        }
+    }
+    let opened = house().at_root(Ask::get(format!("/auth/verify?token={token}"))).await?.decided()?;
+    let altered: String = token.chars().rev().collect();
+    for (did, token, good) in [("an altered token", &altered, false), ("the mailed token (after a GET by a scanner)", &token, true), ("the same token again", &token, false)] {
+        let answer = verify(scene, token).await?;
+        if answer.good() != good {
+            return broken(did, if good { "accepted" } else { "refused" }, format!("{}", answer.status));
+        }
+    }
+    if door == Door::Password {
+        let answer = house().at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password}))).await?.decided()?;
+        if !answer.good() {
+            return broken("signing in after the address is confirmed", "signed in", format!("{}", answer.status));
+        }
+    }
+    // Late by two seconds, and in time by three.
+    for (did, wait, good) in [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)] {
+        let (_, token) = sign_up(scene, door).await?;
+        scene.stage.advance(wait).await?;
+        let answer = verify(scene, &token).await?;
+        if answer.good() != good {
+            return broken(did, if good { "accepted" } else { "refused" }, format!("{}", answer.status));
+        }
+    }
+    let _page = opened;
+    Ok(Evidence::new().count("hex digits", 64).count("hours", usize::try_from(life / 3_600_000).unwrap_or(0)).count("uses", 1).count("sign-ins before confirmation", 0).count("files with the token", 0))
+}
+
+async fn reset_token(scene: &Scene, tenant: &Tenant, person: &Person) -> Result<String, Miss> {
+    let before = scene.stage.instance.mail.count(&person.email);
+    let ask = Ask::post("/api/v1/auth/reset-request", &json!({"email": person.email}));
+    scene.stage.at(tenant).send(ask).await?.decided()?.step("reset request")?;
+    token_in(&scene.stage.instance.mail.wait(&person.email, before).await?.links())
+}
+
+async fn reset(scene: &Scene, tenant: &Tenant, token: &str, password: &str) -> Result<Answer, Miss> {
+    scene.stage.at(tenant).send(Ask::post("/api/v1/auth/reset", &json!({"token": token, "password": password}))).await?.decided()
+}
+
+async fn password_reset(scene: &Scene) -> Outcome {
+    passwords(scene)?;
+    scene.stage.needs(&scene.a, "POST", "/api/v1/auth/reset").await?;
+    let (a, life) = (&scene.a, scene.app.auth.reset.0);
+    let role = a.owner()?.role;
+    let person = scene.stage.person(a, role).await?;
+    let before = scene.stage.sign_in(a, &person).await?;
+    let token = reset_token(scene, a, &person).await?;
+    if !shaped(&token) {
+        return broken("reading the mailed token", "64 hex digits", format!("{} characters", token.len()));
+    }
+    let (leaked, files) = leaks(scene, &token)?;
+    if leaked > 0 {
+        return broken("searching every file for the token", "0 hits", format!("{leaked} of {files} files"));
+    }
+    let fresh = format!("Alder-{}", random::hex(8));
+    let first = reset(scene, a, &token, &fresh).await?;
+    if !first.good() {
+        return broken("the mailed token", "accepted", format!("{}", first.status));
+    }
+    let again = reset(scene, a, &token, &format!("Alder-{}", random::hex(8))).await?;
+    if again.good() {
+        return broken("the same token again", "refused", format!("{}", again.status));
+    }
+    let old = scene.stage.at(a).send(Ask::get("/api/v1/me").bearer(&before.access)).await?.decided()?;
+    let turned = scene.stage.at(a).send(Ask::post("/api/v1/auth/refresh", &json!({"refresh_token": before.refresh, "device": before.device}))).await?.decided()?;
+    if old.good() || turned.good() {
+        return broken("the tokens from before the reset", "401", format!("{} and {}", old.status, turned.status));
+    }
+    for (did, password, good) in [("the old password", &person.password, false), ("the new password", &fresh, true)] {
+        let answer = scene.stage.password(&scene.stage.at(a), &person.email, password).await?.decided()?;
+        if answer.good() != good {
+            return broken(did, if good { "signed in" } else { "refused" }, format!("{}", answer.status));
+        }
+    }
+    let mut seen = BTreeSet::from([token]);
+    for (did, wait, good) in [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)] {
+        let person = scene.stage.person(a, role).await?;
+        let token = reset_token(scene, a, &person).await?;
+        scene.stage.advance(wait).await?;
+        let answer = reset(scene, a, &token, &fresh).await?;
+        if answer.good() != good {
+            return broken(did, if good { "accepted" } else { "refused" }, format!("{}", answer.status));
+        }
+        seen.insert(token);
+    }
+    Ok(Evidence::new().count("hex digits", 64).count("minutes", usize::try_from(life / 60_000).unwrap_or(0)).count("uses", 1).count("distinct tokens", seen.len()).count("sessions left", 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_below_the_floor_are_told() {
+        assert_eq!(strong("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", false), Ok(()));
+        assert!(strong("$argon2id$v=19$m=4096,t=2,p=1$c2FsdA$aGFzaA", false).is_err());
+        assert!(strong("$argon2i$v=19$m=19456,t=2,p=1$c$a", false).is_err());
+        assert_eq!(strong("$2b$12$abcdefghijklmnopqrstuv", true), Ok(()));
+        assert!(strong("$2b$10$abcdefghijklmnopqrstuv", true).is_err());
+        assert!(shaped(&"0f".repeat(32)) && !shaped(&"0F".repeat(32)));
+    }
+}
