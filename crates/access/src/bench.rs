@@ -47,6 +47,10 @@ part_of = { notes = "note" }
 [collections.lines.fields]
 note = { type = "reference", to = "notes", required = true }
 text = "text"
+[collections.blocks]
+part_of = { pages = "page" }
+[collections.blocks.fields]
+page = { type = "reference", to = "pages", required = true }
 "#;
 
 pub fn app() -> App {

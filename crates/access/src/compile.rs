@@ -42,7 +42,7 @@ pub fn grants(app: &App, held: &Grants) -> Vec<((&'static str, &'static str), Gr
         let read = if seen.is_some() { right.read } else { FieldSet::NONE };
         let write = if right.verbs.contains_key("write") { right.write } else { FieldSet::NONE };
         for verb in verbs(app, collection) {
-            let reached = if verb == "read" { seen } else { right.verbs.get(verb).filter(|r| direct(collection, r)) };
+            let reached = if verb == "read" { seen } else { right.verbs.get(verb) };
             let Some(reached) = reached else { continue };
             let write = if verb == "create" { right.create } else { write };
             let grant = Grant { rows: row_set(reached), visible: seen.map(row_set), read, write, drafts };
@@ -60,24 +60,25 @@ pub fn grants(app: &App, held: &Grants) -> Vec<((&'static str, &'static str), Gr
 
 /// Rows that may be read: published ones, and drafts where `read_draft` reaches. `None`: nothing.
 fn visible(app: &App, held: &Grants, at: usize) -> Option<GrantRows> {
-    let collection = app.collections.get(at)?;
-    let right = held.collections.get(&at)?;
-    let read = right.verbs.get("read")?;
-    let seen = if collection.drafts {
-        let drafts = right.verbs.get("read_draft").map_or(GrantRows::Any(Vec::new()), |d| rows::both(d, read));
-        rows::either(&rows::both(read, &rows::published()), &drafts)
-    } else {
-        read.clone()
-    };
-    let with_parent = |(parent, _): (usize, usize)| visible(app, held, parent) == Some(GrantRows::All);
-    let shown = !rows::none(&seen) && direct(collection, &seen) && collection.part_of.is_none_or(with_parent);
-    shown.then_some(seen)
+    let read = held.collections.get(&at)?.verbs.get("read")?;
+    let seen = rows::both(read, &shown(app, held, at));
+    (!rows::none(&seen)).then_some(seen)
 }
 
-/// Rows of a part cannot be told apart by its parent's columns: a part of a parent with limited rows is reached through
-/// that parent only.
-fn direct(collection: &Collection, reached: &GrantRows) -> bool {
-    collection.part_of.is_none() || *reached == GrantRows::All
+/// Rows whose draft state, and that of the record they are part of, lets them be read.
+/// INVARIANT: a part of a record that is not visible yet is not visible either.
+fn shown(app: &App, held: &Grants, at: usize) -> GrantRows {
+    let Some(collection) = app.collections.get(at) else { return GrantRows::Any(Vec::new()) };
+    let drafts = held.collections.get(&at).and_then(|grant| grant.verbs.get("read_draft"));
+    let own = match (collection.drafts, drafts) {
+        (false, _) => GrantRows::All,
+        (true, None) => rows::published(),
+        (true, Some(drafts)) => rows::either(&rows::published(), drafts),
+    };
+    match collection.part_of.and_then(|(parent, field)| collection.fields.get(field).zip(Some(parent))) {
+        None => own,
+        Some((reference, parent)) => rows::both(&own, &rows::through(reference.id, &shown(app, held, parent))),
+    }
 }
 
 /// As the store takes it.

@@ -224,7 +224,7 @@ mod tests {
         let read = decide(&matrix, READER, ("notes", "read")).unwrap();
         assert!(matches!(&read.rows, Rows::Set(set) if set.any == own));
         assert_eq!((read.read, read.write), (FieldSet(1), FieldSet::NONE), "the price is hidden");
-        for action in [("notes", "create"), ("members", "read"), ("lines", "read"), ("notes", "nonsense"), ("x", "read")] {
+        for action in [("notes", "create"), ("members", "read"), ("lines", "pay"), ("notes", "nonsense"), ("x", "read")] {
             assert!(refused(&matrix, READER, action), "{action:?}");
         }
         assert!(refused(&matrix, 99, ("notes", "read")), "a role that is gone");
@@ -258,12 +258,20 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_limited_parents_are_reached_through_them_only() {
+    fn parts_share_the_rights_of_their_parents() {
         let matrix = Matrix::compile(&bench::app());
-        assert!(decide(&matrix, LEAD, ("lines", "write")).is_ok());
-        assert!(decide(&matrix, WRITER, ("lines", "read")).is_ok(), "notes are read without limits");
-        assert!(refused(&matrix, WRITER, ("lines", "write")), "notes are written where own");
-        assert!(refused(&matrix, READER, ("lines", "read")));
+        let rows = |role, action| match decide(&matrix, role, action).unwrap().rows {
+            Rows::All => None,
+            Rows::Set(set) => Some(set.any.clone()),
+        };
+        let cell = |column: &str, bind| vec![Cell { column: column.into(), any: vec![bind] }];
+        assert_eq!(rows(LEAD, ("lines", "write")), None);
+        assert_eq!(rows(READER, ("lines", "read")), Some(vec![cell("note.created_by", Bind::Me)]));
+        assert!(refused(&matrix, READER, ("lines", "write")));
+        assert!(refused(&matrix, WRITER, ("lines", "write")), "its own grant counts");
+        // What belongs to an unpublished page is as invisible as the page.
+        assert_eq!(rows(READER, ("blocks", "read")), Some(vec![cell("page.published", Bind::Int(1))]));
+        assert_eq!(rows(OWNER, ("blocks", "read")), None);
     }
 
     #[test]

@@ -51,6 +51,17 @@ pub fn published() -> GrantRows {
     GrantRows::Any(vec![vec![Equal { column: "published".to_owned(), any: vec![Literal::Int(1)] }]])
 }
 
+/// On a part: the rows whose parent, named by the field `reference`, is in `set`. Columns of parents are written
+/// `reference.column`; the statements of parts have them in view.
+#[must_use]
+pub fn through(reference: &str, set: &GrantRows) -> GrantRows {
+    let dotted = |e: &Equal| Equal { column: format!("{reference}.{}", e.column), any: e.any.clone() };
+    match set {
+        GrantRows::All => GrantRows::All,
+        GrantRows::Any(any) => GrantRows::Any(any.iter().map(|c| c.iter().map(dotted).collect()).collect()),
+    }
+}
+
 /// Every row that satisfies `x` satisfies `y`.
 fn implies(x: &[Equal], y: &[Equal]) -> bool {
     y.iter().all(|wanted| x.iter().any(|e| e.column == wanted.column && e.any.iter().all(|v| wanted.any.contains(v))))

@@ -1,6 +1,6 @@
 //! The access matrix as text: for golden files, and for auditors.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use kernel::{Action, Bind, FieldSet, Grant, RowSet, Rows};
 use manifest::{App, Collection, Equal, Literal};
@@ -43,31 +43,44 @@ fn verbs(app: &App, matrix: &Matrix) -> Vec<Vec<String>> {
         let collection = app.collections.iter().find(|c| c.id == action.resource);
         let cells = columns.iter().map(|(_, who)| match matrix.cell(*who, action) {
             None => "-".to_owned(),
-            Some(grant) => reach(collection, grant),
+            Some(grant) => reach(app, collection, grant),
         });
         lines.push(std::iter::once(format!("{}.{}{module}", action.resource, action.verb)).chain(cells).collect());
     }
     lines
 }
 
-fn reach(collection: Option<&Collection>, grant: &Grant) -> String {
+fn reach(app: &App, collection: Option<&Collection>, grant: &Grant) -> String {
     match &grant.rows {
         Rows::All => "all".to_owned(),
-        Rows::Set(set) => named(collection, set),
+        Rows::Set(set) => named(app, collection, set),
     }
 }
 
 /// Alternatives by the names the manifest gives them; one without a name as its equalities.
-fn named(collection: Option<&Collection>, set: &Arc<RowSet>) -> String {
-    let sets = collection.map(|c| &c.rows);
-    let name = |alternative: &Vec<kernel::Cell>| {
-        let declared = sets.and_then(|sets| sets.iter().find(|(_, cells)| same(cells, alternative)));
-        let cells = || alternative.iter().map(|c| cell(collection, c)).collect::<Vec<_>>().join("&");
-        declared.map_or_else(cells, |(name, _)| (*name).to_owned())
-    };
-    let mut names: Vec<_> = set.any.iter().map(name).collect();
+fn named(app: &App, collection: Option<&Collection>, set: &RowSet) -> String {
+    let mut names: Vec<_> = set.any.iter().map(|alternative| alternative_of(app, collection, alternative)).collect();
     names.sort();
     names.join("|")
+}
+
+/// On a part, what is said of its parent alone has the parent's name for it: `order.open`.
+fn alternative_of(app: &App, collection: Option<&Collection>, cells: &[kernel::Cell]) -> String {
+    let declared = collection.and_then(|c| c.rows.iter().find(|(_, declared)| same(declared, cells)));
+    if let Some((name, _)) = declared {
+        return (*name).to_owned();
+    }
+    let above = collection.and_then(|c| {
+        let (parent, field) = c.part_of?;
+        let reference = c.fields.get(field)?.id;
+        let up = |cell: &kernel::Cell| {
+            let column = cell.column.strip_prefix(reference)?.strip_prefix('.')?;
+            Some(kernel::Cell { column: column.into(), any: cell.any.clone() })
+        };
+        let cells: Vec<_> = cells.iter().map(up).collect::<Option<_>>()?;
+        Some(format!("{reference}.{}", alternative_of(app, app.collections.get(parent), &cells)))
+    });
+    above.unwrap_or_else(|| cells.iter().map(|c| cell(collection, c)).collect::<Vec<_>>().join("&"))
 }
 
 fn same(declared: &[Equal], compiled: &[kernel::Cell]) -> bool {
