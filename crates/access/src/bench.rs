@@ -30,6 +30,10 @@ ceiling = { notes = "all", pages = "all", lines = "read" }
 floor = { notes = { all = "read where own", price = "" }, pages = "read" }
 [visitor]
 pages = "read"
+notes = "submit"
+[submissions.wish]
+creates = "notes"
+accepts = { fields = ["title"] }
 [modules.extra]
 label = "Extra"
 gates = ["lines", "notes.pay"]

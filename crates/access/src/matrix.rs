@@ -79,9 +79,12 @@ impl Matrix {
     fn fill(&mut self, app: &App, column: usize, basis: &Basis<'_>, held: &Grants) {
         let held: HashMap<_, _> = compile::grants(app, held).into_iter().collect();
         for (at, action) in self.order.iter().enumerate() {
-            let cell = match held.get(&(action.resource, action.verb)) {
-                Some(grant) => Ok(grant.clone()),
-                None => Err(mask::decide(app, basis, *action, None).err().unwrap_or(Reason::NotGranted)),
+            let public = self.cells.get(at * self.width).filter(|_| action.verb == "submit");
+            let cell = match (held.get(&(action.resource, action.verb)), public) {
+                (Some(grant), _) => Ok(grant.clone()),
+                // A public form is open to everybody, not only to those who are signed out.
+                (None, Some(Ok(grant))) => Ok(grant.clone()),
+                (None, _) => Err(mask::decide(app, basis, *action, None).err().unwrap_or(Reason::NotGranted)),
             };
             if let Some(place) = self.cells.get_mut(at * self.width + column) {
                 *place = cell;

@@ -3,8 +3,8 @@
 use http::{HeaderMap, StatusCode, header};
 use kernel::Failure;
 use route::{Input, Intake, Raw, Reply};
-use serde::{Serialize, de::DeserializeOwned};
 use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::session::Tokens;
 

@@ -9,7 +9,8 @@ pub fn address(text: &str) -> Result<String, Failure> {
     let wrong = || Failure::field("email", "type", "a mail address");
     let (local, domain) = address.split_once('@').ok_or_else(wrong)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c);
-    let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !l.starts_with('-');
+    let label =
+        |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !l.starts_with('-');
     let fine = (1..=64).contains(&local.len())
         && local.chars().all(plain)
         && !local.starts_with('.')
@@ -27,7 +28,9 @@ mod tests {
     #[test]
     fn addresses() {
         assert_eq!(address(" Ada@North-2.Example "), Ok("ada@north-2.example".into()));
-        for bad in ["", "a", "@b.c", "a@", "a@b", "a b@c.d", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b@c.d", "<a@b.c>"] {
+        for bad in
+            ["", "a", "@b.c", "a@", "a@b", "a b@c.d", "a@b..c", "a@-b.c", "a@b.c\r\nBcc: x@y.z", "a@b@c.d", "<a@b.c>"]
+        {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

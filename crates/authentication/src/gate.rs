@@ -5,8 +5,8 @@ use std::sync::Arc;
 use encryption::{Vault, hash};
 use http::HeaderMap;
 use kernel::{
-    Actor, Caller, Credential, Failure, Id, Mint, Place, Principal, Rng, Secret, SessionId, Site, Standing, Tenant, TenantId,
-    Time, UserId,
+    Actor, Caller, Credential, Failure, Id, Mint, Place, Principal, Rng, Secret, SessionId, Site, Standing, Tenant,
+    TenantId, Time, UserId,
 };
 use limits::Strikes;
 use manifest::App;

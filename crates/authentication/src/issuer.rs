@@ -200,10 +200,22 @@ mod tests {
             claims
         };
         for (name, value) in [
-            ("iss", json!("https://id.example/")), ("iss", json!(null)), ("aud", json!("other")), ("aud", json!(["x"])),
-            ("aud", json!(1)), ("sub", json!("")), ("sub", json!(7)), ("exp", json!(1_700_000_000)), ("exp", json!("soon")),
-            ("exp", json!(null)), ("nbf", json!(1_700_000_031)), ("nbf", json!(null)), ("iat", json!(1_700_000_031)),
-            ("org", json!(7)), ("org", json!(["acme"])), ("auth_time", json!("x")),
+            ("iss", json!("https://id.example/")),
+            ("iss", json!(null)),
+            ("aud", json!("other")),
+            ("aud", json!(["x"])),
+            ("aud", json!(1)),
+            ("sub", json!("")),
+            ("sub", json!(7)),
+            ("exp", json!(1_700_000_000)),
+            ("exp", json!("soon")),
+            ("exp", json!(null)),
+            ("nbf", json!(1_700_000_031)),
+            ("nbf", json!(null)),
+            ("iat", json!(1_700_000_031)),
+            ("org", json!(7)),
+            ("org", json!(["acme"])),
+            ("auth_time", json!("x")),
         ] {
             assert_eq!(id(&with(name, value.clone())), None, "{name} {value}");
         }

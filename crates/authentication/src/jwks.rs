@@ -13,8 +13,7 @@ use tokio::sync::Mutex;
 use crate::jws::{Jwk, PublicKey};
 
 /// Fetches a document by its URL, through the server's one outbound client.
-pub type Fetch =
-    Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send>> + Send + Sync>;
+pub type Fetch = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>> + Send>> + Send + Sync>;
 
 /// Keys are asked for again after so many milliseconds.
 const FRESH: i64 = 10 * 60_000;

@@ -69,9 +69,9 @@ impl PublicKey {
 
     fn verifies(&self, message: &[u8], mark: &[u8]) -> bool {
         match self {
-            Self::Rs256 { n, e } => RsaPublicKeyComponents { n, e }
-                .verify(&signature::RSA_PKCS1_2048_8192_SHA256, message, mark)
-                .is_ok(),
+            Self::Rs256 { n, e } => {
+                RsaPublicKeyComponents { n, e }.verify(&signature::RSA_PKCS1_2048_8192_SHA256, message, mark).is_ok()
+            }
             Self::Es256(point) => {
                 UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message, mark).is_ok()
             }

@@ -48,8 +48,13 @@ impl Letter {
         Self { to: to.to_owned(), subject: format!("A new password for {}", app.name), text }
     }
     pub(crate) fn changed(app: &App, to: &str) -> Self {
-        let text = "Your password was changed, and every session was ended. If it was not you, reset your password now.\n";
-        Self { to: to.to_owned(), subject: format!("Your password for {} was changed", app.name), text: text.to_owned() }
+        let text =
+            "Your password was changed, and every session was ended. If it was not you, reset your password now.\n";
+        Self {
+            to: to.to_owned(),
+            subject: format!("Your password for {} was changed", app.name),
+            text: text.to_owned(),
+        }
     }
     pub(crate) fn magic(app: &App, to: &str, base: &str, token: &str) -> Self {
         let text = format!(
@@ -62,7 +67,8 @@ impl Letter {
 
     /// Sends it with the batch.
     pub(crate) fn send(&self, batch: Batch<Control>, vault: &Vault) -> Result<Batch<Control>, Failure> {
-        let text = serde_json::to_vec(self).map_err(|_| Failure::internal("authentication: a mail cannot be written"))?;
+        let text =
+            serde_json::to_vec(self).map_err(|_| Failure::internal("authentication: a mail cannot be written"))?;
         Ok(batch.emit("mail", vault.seal_house("mail", &text)?))
     }
 }

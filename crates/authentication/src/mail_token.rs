@@ -3,7 +3,7 @@
 use encryption::hash;
 use kernel::{Failure, Rng, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
-use store::{Batch, Control, FromRow, Row, Tx, Value, Change};
+use store::{Batch, Change, Control, FromRow, Row, Tx, Value};
 
 use crate::sql;
 

@@ -26,12 +26,46 @@ const LENGTH: std::ops::RangeInclusive<usize> = 10..=128;
 
 /// Passwords that everybody tries first, of the lengths that pass; lower case.
 const COMMON: [&str; 40] = [
-    "1234567890", "0123456789", "12345678910", "123456789a", "0987654321", "1111111111", "0000000000", "1q2w3e4r5t",
-    "1q2w3e4r5t6y", "1qaz2wsx3edc", "qwertyuiop", "qwerty1234", "qwerty12345", "qwerty123456", "qwertyuiop123",
-    "asdfghjkl1", "zxcvbnm123", "abcdefghij", "abcd123456", "abc1234567", "abcdef1234", "password12", "password123",
-    "password1234", "password12345", "passw0rd123", "p@ssw0rd123", "password!!", "passwordpassword", "welcome123",
-    "welcome1234", "iloveyou123", "iloveyou12", "letmein123", "letmein1234", "administrator", "admin12345", "changeme123",
-    "football123", "sunshine123",
+    "1234567890",
+    "0123456789",
+    "12345678910",
+    "123456789a",
+    "0987654321",
+    "1111111111",
+    "0000000000",
+    "1q2w3e4r5t",
+    "1q2w3e4r5t6y",
+    "1qaz2wsx3edc",
+    "qwertyuiop",
+    "qwerty1234",
+    "qwerty12345",
+    "qwerty123456",
+    "qwertyuiop123",
+    "asdfghjkl1",
+    "zxcvbnm123",
+    "abcdefghij",
+    "abcd123456",
+    "abc1234567",
+    "abcdef1234",
+    "password12",
+    "password123",
+    "password1234",
+    "password12345",
+    "passw0rd123",
+    "p@ssw0rd123",
+    "password!!",
+    "passwordpassword",
+    "welcome123",
+    "welcome1234",
+    "iloveyou123",
+    "iloveyou12",
+    "letmein123",
+    "letmein1234",
+    "administrator",
+    "admin12345",
+    "changeme123",
+    "football123",
+    "sunshine123",
 ];
 
 /// Whether a person may choose this password.
@@ -115,9 +149,7 @@ impl Slot<'_> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.unwrap_or_else(|_| Err(Failure::internal("authentication: hashing stopped")))
 }
@@ -179,7 +211,9 @@ fn matches(phc: &str, password: &[u8]) -> bool {
 /// Whether a hash is of another scheme, or cheaper than the one in force.
 pub(crate) fn is_weaker(hash: &str, scheme: PasswordScheme) -> bool {
     match scheme {
-        PasswordScheme::Argon2id => parts(hash).is_none_or(|((m, t, p), _, _)| m < ARGON2.0 || t < ARGON2.1 || p != ARGON2.2),
+        PasswordScheme::Argon2id => {
+            parts(hash).is_none_or(|((m, t, p), _, _)| m < ARGON2.0 || t < ARGON2.1 || p != ARGON2.2)
+        }
         PasswordScheme::Bcrypt => {
             let cost = hash.strip_prefix("$2b$").and_then(|rest| rest.get(..2)).and_then(|c| c.parse::<u32>().ok());
             cost.is_none_or(|cost| cost < BCRYPT_COST)
@@ -218,9 +252,12 @@ mod tests {
             let phc = pool.slot().await.unwrap().hash(&right).await.unwrap();
             assert!(!phc.contains("correct") && !is_weaker(&phc, scheme), "{phc}");
             assert!(pool.slot().await.unwrap().verify(Some(phc.clone()), &right).await.unwrap());
-            assert!(!pool.slot().await.unwrap().verify(Some(phc.clone()), &secret("wrong horse battery")).await.unwrap());
+            assert!(
+                !pool.slot().await.unwrap().verify(Some(phc.clone()), &secret("wrong horse battery")).await.unwrap()
+            );
             assert!(!pool.slot().await.unwrap().verify(None, &right).await.unwrap());
-            let other = if scheme == PasswordScheme::Bcrypt { PasswordScheme::Argon2id } else { PasswordScheme::Bcrypt };
+            let other =
+                if scheme == PasswordScheme::Bcrypt { PasswordScheme::Argon2id } else { PasswordScheme::Bcrypt };
             assert!(is_weaker(&phc, other));
         }
     }

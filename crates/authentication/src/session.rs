@@ -116,9 +116,11 @@ impl Beginning {
             device_hash(&self.device).into(),
             self.at.into(),
         ];
-        let batch = batch
-            .expect(1, &sql::USER_STANDS, (self.user, self.epoch), Failure::WrongCredentials)
-            .rows(1, &sql::SESSION_PUT, row);
+        let batch = batch.expect(1, &sql::USER_STANDS, (self.user, self.epoch), Failure::WrongCredentials).rows(
+            1,
+            &sql::SESSION_PUT,
+            row,
+        );
         match self.tenant {
             Some(tenant) => batch.then(tenant, Apply::new(self.target())),
             None => batch,
@@ -152,14 +154,8 @@ impl Minting {
     pub(crate) fn tokens(&self, of: &Of, counter: i64, salt: &[u8], now: Time) -> Result<Tokens, Failure> {
         let issued = Time(now.seconds().saturating_mul(1000));
         let expires = issued.plus(self.rules.access_token.0).min(of.created.plus(self.rules.absolute.0));
-        let claims = Claims {
-            user: of.user,
-            session: of.session,
-            tenant: of.tenant,
-            proved: of.proved,
-            issued,
-            expires,
-        };
+        let claims =
+            Claims { user: of.user, session: of.session, tenant: of.tenant, proved: of.proved, issued, expires };
         Ok(Tokens {
             access_token: self.access.sign(&claims)?,
             refresh_token: self.refresh.make(of.session, counter, salt),

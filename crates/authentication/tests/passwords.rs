@@ -227,7 +227,8 @@ async fn cookies_only_when_asked_for_and_a_dead_one_is_no_failure() {
     let jar = cookies.iter().map(|c| c.split(';').next().unwrap()).collect::<Vec<_>>().join("; ");
     let me = format!("{ACME}/api/v1/me");
     assert!(b.call(Method::GET, &me, &[("cookie", &jar)], None).await.is_ok());
-    let refreshed = b.call(Method::POST, &format!("{ACME}/api/v1/auth/refresh"), &[("cookie", &jar)], None).await.unwrap();
+    let refreshed =
+        b.call(Method::POST, &format!("{ACME}/api/v1/auth/refresh"), &[("cookie", &jar)], None).await.unwrap();
     assert_eq!(refreshed.cookies().len(), 2);
     b.call(Method::POST, &format!("{ACME}/api/v1/auth/sign-out"), &[("cookie", &jar)], None).await.unwrap();
     assert_eq!(b.call(Method::GET, &me, &[("cookie", &jar)], None).await.unwrap_err(), Failure::SignInNeeded);
@@ -250,7 +251,11 @@ async fn a_sign_up_is_inert_until_the_address_is_confirmed() {
     let right = json!({ "email": "ada@new.example", "password": PASSWORD });
     assert_eq!(b.post(sign_in, right.clone()).await.unwrap_err(), Failure::WrongCredentials);
     assert!(b.get(&format!("localhost:8080/auth/verify?token={token}")).await.unwrap().text.contains(&token));
-    assert_eq!(b.post(sign_in, right.clone()).await.unwrap_err(), Failure::WrongCredentials, "looking is not confirming");
+    assert_eq!(
+        b.post(sign_in, right.clone()).await.unwrap_err(),
+        Failure::WrongCredentials,
+        "looking is not confirming"
+    );
     b.post(verify, json!({ "token": token })).await.unwrap();
     assert_eq!(b.post(verify, json!({ "token": token })).await.unwrap_err(), Failure::Gone);
     b.post(sign_in, right).await.unwrap();

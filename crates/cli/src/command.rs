@@ -58,7 +58,11 @@ enum Command {
         name: String,
     },
     /// List the checks that a page's marks can name.
-    Checks,
+    Checks {
+        /// Only the ids of those that verify has a probe for.
+        #[arg(long)]
+        probed: bool,
+    },
     /// Print the page with its figures filled in.
     Page {
         /// The app's folder.
@@ -272,7 +276,7 @@ impl Cli {
                 app::verify(&app, only, format, database, strict)
             }
             Command::New { name } => app::new(&name),
-            Command::Checks => app::checks(),
+            Command::Checks { probed } => app::checks(probed),
             Command::Page { app, format } => app::page(&app, matches!(format, PageFormat::Html)),
             Command::Openapi { app } => app::openapi(&app),
             Command::Matrix { app } => app::matrix(&app),

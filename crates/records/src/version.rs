@@ -23,8 +23,7 @@ pub(crate) fn keep(w: &Writer<'_>, batch: Batch<Own>, id: &str, was: &Before) ->
     if most == u32::MAX {
         return batch;
     }
-    let oldest = was.version - i64::from(most) + 1;
-    batch.any(&sql::VERSION_TRIM, (shelf.def.id.to_owned(), id.to_owned(), oldest))
+    batch.any(&sql::VERSION_TRIM, (shelf.def.id.to_owned(), id.to_owned(), i64::from(most)))
 }
 
 /// Stored values by name.

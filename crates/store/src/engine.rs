@@ -241,8 +241,7 @@ impl Store {
     ) -> Result<(Arc<str>, Vec<Value>), Failure> {
         let compiled = text.compiled.get_or_init(|| Compiled::new(&text.sql, W::CONTROL));
         let said = compiled.rows || compiled.every || W::CONTROL;
-        if !said && compiled.tables.iter().any(|t| self.inner.collections.contains(t))
-        {
+        if !said && compiled.tables.iter().any(|t| self.inner.collections.contains(t)) {
             return Err(Failure::internal("store: a statement on a collection does not say {rows}"));
         }
         Ok((compiled.text(self.dialect(), rows), compiled.bind(args, rows, me)?))

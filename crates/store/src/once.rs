@@ -10,13 +10,15 @@ use crate::{
 
 type Found = (Vec<u8>, Option<i64>, Option<String>, Option<Vec<u8>>);
 
+type Kept = (i64, String, Vec<u8>, Vec<u8>);
+
 const FIND: &str = "SELECT request, status, headers, reply FROM _once WHERE key = $1 AND at >= $2";
 const KEEP: &str = "UPDATE _once SET status = $1, headers = $2, reply = $3 WHERE key = $4";
 
 static FIND_OWN: Query<Own, (Vec<u8>, i64), Found> = Query::fixed(FIND);
 static FIND_CONTROL: Query<Control, (Vec<u8>, i64), Found> = Query::fixed(FIND);
-static KEEP_OWN: Change<Own, (i64, String, Vec<u8>, Vec<u8>)> = Change::fixed(KEEP);
-static KEEP_CONTROL: Change<Control, (i64, String, Vec<u8>, Vec<u8>)> = Change::fixed(KEEP);
+static KEEP_OWN: Change<Own, Kept> = Change::fixed(KEEP);
+static KEEP_CONTROL: Change<Control, Kept> = Change::fixed(KEEP);
 
 /// What an idempotency key stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Store {
     async fn keep<W: Realm>(
         &self,
         tenant: TenantId,
-        change: &Change<W, (i64, String, Vec<u8>, Vec<u8>)>,
+        change: &Change<W, Kept>,
         key: &[u8],
         reply: &KeptReply,
     ) -> Result<(), Failure> {

@@ -16,6 +16,8 @@ use std::{
 use bench::*;
 use store::{Apply, Control, Engine};
 
+use crate::bench::place::Place;
+
 fn setting(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "how a test speaks to its child, and a person to the test")]
     std::env::var(name).ok()
@@ -25,7 +27,11 @@ fn setting(name: &str) -> Option<String> {
 #[ignore = "the child"]
 async fn writes_until_killed() {
     let folder = setting("STORE_TEST_FOLDER").unwrap();
-    let bench = Arc::new(Bench::open(Path::new(&folder), Engine::Sqlite).await);
+    let engine = match setting("STORE_TEST_DATABASE").as_deref().and_then(|s| s.split_once(' ')) {
+        Some((url, owner)) => Engine::Postgres { url: url.to_owned(), owner: Some(owner.to_owned()) },
+        None => Engine::Sqlite,
+    };
+    let bench = Arc::new(Bench::open(Path::new(&folder), engine).await);
     bench.tenants(1..=3).await;
     let mut tasks = Vec::new();
     for n in 1..=3 {
@@ -53,13 +59,15 @@ async fn writes_until_killed() {
             }));
         }
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
+    futures_util::future::join_all(tasks).await;
 }
 
-fn killed_after(folder: &Path, time: Duration) -> HashSet<(u8, String)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+fn killed_after(folder: &Path, engine: &Engine, time: Duration) -> HashSet<(u8, String)> {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if let Engine::Postgres { url, owner } = engine {
+        command.env("STORE_TEST_DATABASE", format!("{url} {}", owner.as_deref().unwrap()));
+    }
+    let mut child = command
         .args(["--exact", "writes_until_killed", "--ignored", "--nocapture"])
         .env("STORE_TEST_FOLDER", folder)
         .stdout(Stdio::piped())
@@ -82,15 +90,27 @@ fn killed_after(folder: &Path, time: Duration) -> HashSet<(u8, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost() {
+async fn nothing_acknowledged_is_lost_on_sqlite() {
+    nothing_is_lost(Place::sqlite().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_on_postgres() {
+    match Place::postgres().await {
+        Some(place) => nothing_is_lost(place).await,
+        None => eprintln!("skipped: no PostgreSQL"),
+    }
+}
+
+async fn nothing_is_lost(place: Place) {
     let rounds: u64 = setting("STORE_TEST_CRASHES").and_then(|n| n.parse().ok()).unwrap_or(10);
-    let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = HashSet::new();
     for round in 0..rounds {
-        let time = Duration::from_millis(120 + round * 37 % 400);
-        let path = folder.path().to_owned();
-        acknowledged.extend(tokio::task::spawn_blocking(move || killed_after(&path, time)).await.unwrap());
-        let bench = Bench::open(folder.path(), Engine::Sqlite).await;
+        let time = Duration::from_millis(150 + round * 37 % 400);
+        let (path, engine) = (place.folder().to_owned(), place.engine.clone());
+        let killed = tokio::task::spawn_blocking(move || killed_after(&path, &engine, time));
+        acknowledged.extend(killed.await.unwrap());
+        let bench = place.open().await;
         let mut found = HashSet::new();
         let created = bench.store.tenants().await.unwrap();
         for n in (1..=3).filter(|n| created.contains(&tenant(*n))) {

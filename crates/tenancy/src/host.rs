@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn the_known_ones() {
-        for host in ["localhost", "localhost:8080", "LOCALHOST:8080", "localhost.", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+        for host in
+            ["localhost", "localhost:8080", "LOCALHOST:8080", "localhost.", "127.0.0.1:8080", "[::1]:8080", "[::1]"]
+        {
             assert_eq!(read(host, &development()), Some(Named::Apex), "{host}");
         }
         for host in ["acme.localhost:8080", "ACME.LocalHost", "acme.localhost.:8080"] {
@@ -111,12 +113,43 @@ mod tests {
     #[test]
     fn everything_else_is_nobody() {
         for host in [
-            "", ".", ":", ":8080", "localhost:", "localhost:80", "localhost:08080", "localhost:8080x", "localhost:99999",
-            "localhost..", "user@localhost:8080", "acme.localhost@evil.example", "evil.example", "acme.localhost.evil.example",
-            "a.b.localhost", ".localhost", "-a.localhost", "a-.localhost", "xn--80ak6aa92e.localhost", "ac me.localhost",
-            "acme\u{3002}localhost", "\u{430}cme.localhost", "192.168.0.1", "[::2]", "[fe80::1%25lo]", "[127.0.0.1]", "::1",
-            "acme.localhost/x", "acme.localhost?x", "acme_x.localhost", "%61cme.localhost", "acme.localhost, b.localhost",
-            "127.1", "0x7f.0.0.1", "2130706433", "acmelocalhost", "acme.localhost\t",
+            "",
+            ".",
+            ":",
+            ":8080",
+            "localhost:",
+            "localhost:80",
+            "localhost:08080",
+            "localhost:8080x",
+            "localhost:99999",
+            "localhost..",
+            "user@localhost:8080",
+            "acme.localhost@evil.example",
+            "evil.example",
+            "acme.localhost.evil.example",
+            "a.b.localhost",
+            ".localhost",
+            "-a.localhost",
+            "a-.localhost",
+            "xn--80ak6aa92e.localhost",
+            "ac me.localhost",
+            "acme\u{3002}localhost",
+            "\u{430}cme.localhost",
+            "192.168.0.1",
+            "[::2]",
+            "[fe80::1%25lo]",
+            "[127.0.0.1]",
+            "::1",
+            "acme.localhost/x",
+            "acme.localhost?x",
+            "acme_x.localhost",
+            "%61cme.localhost",
+            "acme.localhost, b.localhost",
+            "127.1",
+            "0x7f.0.0.1",
+            "2130706433",
+            "acmelocalhost",
+            "acme.localhost\t",
         ] {
             assert_eq!(read(host, &development()), None, "{host}");
         }

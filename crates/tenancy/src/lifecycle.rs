@@ -31,7 +31,14 @@ impl Plan {
     ///
     /// # Errors
     /// `Invalid`, naming the member.
-    pub fn new(app: &App, id: TenantId, slug: &str, name: &str, region: Option<&str>, at: Time) -> Result<Self, Failure> {
+    pub fn new(
+        app: &App,
+        id: TenantId,
+        slug: &str,
+        name: &str,
+        region: Option<&str>,
+        at: Time,
+    ) -> Result<Self, Failure> {
         names::acceptable(slug, &app.tenant)?;
         let name = named(name)?;
         let region = match region {

@@ -97,10 +97,38 @@ mod tests {
     #[test]
     fn reserved_names_are_refused_in_every_spelling() {
         for name in [
-            "admin", "Admin", "ADMIN", "admin.", ".admin", " admin", "adm1n", "adrnin", "4dmin", "4drn1n", "www", "vvww", "wvvw",
-            "ap1", "mail", "ma1l", "bi11ing", "b1lling", "supp0rt", "5upport", "s1gn", "studio", "stud10",
-            "\u{ff41}\u{ff44}\u{ff4d}\u{ff49}\u{ff4e}", "\u{430}dmin", "adm\u{456}n", "admin\u{200b}", "admi\u{307}n", "admın",
-            "xn--dmin-7nd", "xn--admin", "www\u{3002}",
+            "admin",
+            "Admin",
+            "ADMIN",
+            "admin.",
+            ".admin",
+            " admin",
+            "adm1n",
+            "adrnin",
+            "4dmin",
+            "4drn1n",
+            "www",
+            "vvww",
+            "wvvw",
+            "ap1",
+            "mail",
+            "ma1l",
+            "bi11ing",
+            "b1lling",
+            "supp0rt",
+            "5upport",
+            "s1gn",
+            "studio",
+            "stud10",
+            "\u{ff41}\u{ff44}\u{ff4d}\u{ff49}\u{ff4e}",
+            "\u{430}dmin",
+            "adm\u{456}n",
+            "admin\u{200b}",
+            "admi\u{307}n",
+            "admın",
+            "xn--dmin-7nd",
+            "xn--admin",
+            "www\u{3002}",
         ] {
             assert!(acceptable(name, &tenancy()).is_err(), "{name}");
         }
@@ -108,7 +136,9 @@ mod tests {
 
     #[test]
     fn ordinary_names_pass() {
-        for name in ["acme", "north", "cafe-5", "a", "hq", "mall", "x1y", "admin-tools", "signal", "3d-print", "a-b", "modern"] {
+        for name in
+            ["acme", "north", "cafe-5", "a", "hq", "mall", "x1y", "admin-tools", "signal", "3d-print", "a-b", "modern"]
+        {
             assert_eq!(acceptable(name, &tenancy()), Ok(()), "{name}");
         }
     }

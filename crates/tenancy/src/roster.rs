@@ -70,12 +70,7 @@ fn stands(app: &App, (id, suspended): (String, bool)) -> Option<Standing> {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn standing(
-    lookup: &Lookup,
-    app: &App,
-    tenant: TenantId,
-    user: UserId,
-) -> Result<Option<Standing>, Failure> {
+pub async fn standing(lookup: &Lookup, app: &App, tenant: TenantId, user: UserId) -> Result<Option<Standing>, Failure> {
     let row = lookup.maybe(TenantId::HOUSE, &sql::STANDING, (tenant, user)).await?;
     Ok(row.and_then(|row| stands(app, row)))
 }

@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Control;
 
-use super::{leaf, sign_in::{beginning, belongs}, tenant_of};
+use super::{
+    leaf,
+    sign_in::{beginning, belongs},
+    tenant_of,
+};
 use crate::{
     Authentication, DemoPeople,
     browser::{self, Way},

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::Control;
 
-use super::{sign_in::{beginning, belongs}, tenant_of};
+use super::{
+    sign_in::{beginning, belongs},
+    tenant_of,
+};
 use crate::{
     Authentication,
     browser::{self, Web},

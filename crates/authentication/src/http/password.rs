@@ -6,7 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{Apply, Control, Revoke};
 
-use super::{leaf, sign_in::{beginning, belongs}, tenant_of};
+use super::{
+    leaf,
+    sign_in::{beginning, belongs},
+    tenant_of,
+};
 use crate::{
     Authentication,
     browser::{self, Web},

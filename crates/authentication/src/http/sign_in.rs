@@ -72,11 +72,7 @@ async fn refused<T>(tx: Tx<Write>, known: Option<UserId>) -> Result<T, Failure> 
 
 /// Whether the account may come in here: at a tenant's host its members, at the house everybody. Asked for unknown accounts
 /// too, so that the answer takes as long.
-pub(super) async fn belongs(
-    a: &Authentication,
-    tx: &Tx<Write>,
-    account: Option<&Account>,
-) -> Result<bool, Failure> {
+pub(super) async fn belongs(a: &Authentication, tx: &Tx<Write>, account: Option<&Account>) -> Result<bool, Failure> {
     let Some(tenant) = tenant_of(tx.permit().principal()) else { return Ok(account.is_some()) };
     let user = account.map(|account| account.id).unwrap_or_default();
     Ok(roster::current(tx, &a.app, tenant, user).await?.is_some())

@@ -10,9 +10,11 @@ statements! {
     VERSION_ADD: Change<Own, Vec<Value>> =
         "INSERT INTO \"_version\" (\"collection\", \"record\", \"version\", \"at\", \"actor\", \"body\") \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (\"collection\", \"record\", \"version\") DO NOTHING";
-    /// Versions older than a number go: collection, record, version.
+    /// All but the newest versions go: collection, record, how many stay.
     VERSION_TRIM: Change<Own, (String, String, i64)> =
-        "DELETE FROM \"_version\" WHERE \"collection\" = $1 AND \"record\" = $2 AND \"version\" < $3";
+        "DELETE FROM \"_version\" WHERE \"collection\" = $1 AND \"record\" = $2 AND \"version\" NOT IN \
+         (SELECT \"version\" FROM \"_version\" WHERE \"collection\" = $1 AND \"record\" = $2 \
+         ORDER BY \"version\" DESC LIMIT $3)";
     /// All versions of a record go.
     VERSION_GONE: Change<Own, (String, String)> = "DELETE FROM \"_version\" WHERE \"collection\" = $1 AND \"record\" = $2";
     /// Versions of a record, newest first: version, moment, who, body.

@@ -172,10 +172,8 @@ fn create(table: &Table) -> String {
     let name = full(table);
     let mut out = format!("CREATE TABLE {name} (");
     if !table.control {
-        let _infallible = write!(
-            out,
-            "tenant_id uuid NOT NULL DEFAULT (nullif(current_setting('app.tenant', true), '')::uuid), "
-        );
+        let _infallible =
+            write!(out, "tenant_id uuid NOT NULL DEFAULT (nullif(current_setting('app.tenant', true), '')::uuid), ");
     }
     for slot in &table.slots {
         column(&mut out, table, slot, slot.null);

@@ -102,7 +102,9 @@ async fn safe(client: &Client, schemas: &Schemas) -> Result<(), Failure> {
 /// A bounded pool of one realm. What a name means depends on the realm, so no statement is prepared for both.
 pub(super) fn pool(app: &Config, path: &str, size: usize) -> Result<Pool, Failure> {
     let mut config = app.clone();
-    config.options(format!("-c search_path={path} -c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000"));
+    config.options(format!(
+        "-c search_path={path} -c statement_timeout=5000 -c idle_in_transaction_session_timeout=10000"
+    ));
     config.application_name("vouchsafe");
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)

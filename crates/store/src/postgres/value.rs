@@ -67,7 +67,7 @@ fn numeric(i: i64, out: &mut BytesMut) {
 
 /// An integral numeric; none when it has a fraction or does not fit.
 fn integral(raw: &[u8]) -> Option<i64> {
-    let mut words = raw.chunks_exact(2).map(|w| u16::from_be_bytes([w[0], w[1]]));
+    let mut words = raw.as_chunks().0.iter().map(|w| u16::from_be_bytes(*w));
     let (count, weight, sign, _scale) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let mut value: i128 = 0;
     for place in 0..=i32::from(weight.cast_signed()) {

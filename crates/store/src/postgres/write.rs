@@ -196,7 +196,8 @@ impl Database {
         let kept = self.compare(&legs, fly(seat.client()?, before, &legs).await)?;
         match kept.into_iter().next().as_deref() {
             Some([Value::Int(size), Value::Blob(hash), Value::Int(at)]) => {
-                let hash = hash.as_slice().try_into().map_err(|_| Failure::internal("store: a head of another size"))?;
+                let hash =
+                    hash.as_slice().try_into().map_err(|_| Failure::internal("store: a head of another size"))?;
                 Ok(Head { size: size.cast_unsigned(), hash, at: Time(*at) })
             }
             _ => Err(Failure::NotFound.into()),
@@ -207,15 +208,20 @@ impl Database {
     fn seal(&self, legs: &mut Vec<Leg>, head: &Head, event: &Event, now: Time) -> Head {
         let placed = self.house.chain.next(head, event, now, self.house.rng.as_ref());
         let seq = placed.head.size.saturating_sub(1).cast_signed();
-        let mut leg = |sql: &str, args: Vec<Value>, check| legs.push(Leg { sql: sql.to_owned(), args, check, keep: false });
+        let mut leg =
+            |sql: &str, args: Vec<Value>, check| legs.push(Leg { sql: sql.to_owned(), args, check, keep: false });
         let Head { size, hash, at } = &placed.head;
         let args = vec![size.cast_signed().into(), (*hash).into(), (*at).into(), head.size.cast_signed().into()];
         leg("UPDATE _head SET size = $1, hash = $2, at = $3 WHERE id = 0 AND size = $4", args, Check::Head);
         let args = vec![seq.into(), placed.body.into(), (*hash).into(), (*at).into()];
-        leg("INSERT INTO _leaf (seq, body, hash, at) VALUES ($1, $2, $3, $4)", args, Check::Any);
+        // Sent before the answer above is read: where another node wrote first, it adds nothing and breaks nothing.
+        let sql = "INSERT INTO _leaf (seq, body, hash, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        leg(sql, args, Check::Head);
         for (field, salt, value) in placed.values {
             let args = vec![seq.into(), field.into(), salt.into(), value.into()];
-            leg("INSERT INTO _leaf_value (leaf, field, salt, value) VALUES ($1, $2, $3, $4)", args, Check::Any);
+            let sql = "INSERT INTO _leaf_value (leaf, field, salt, value) VALUES ($1, $2, $3, $4)
+                       ON CONFLICT DO NOTHING";
+            leg(sql, args, Check::Any);
         }
         placed.head
     }

@@ -166,7 +166,8 @@ async fn multiplex(scene: &Scene, sides: &[Side<'_>; 2], tokens: &[Vec<String>; 
             let token = tokens.and_then(|t| t.get((i / 2 + lane) % t.len().max(1))).cloned().unwrap_or_default();
             let connection = connection.clone();
             async move {
-                let asked = connection.get(&mine.tenant.host, &mine.path(), &token);
+                let path = mine.path();
+                let asked = connection.get(&mine.tenant.host, &path, &token);
                 // Some are cancelled on the way; what they leave behind must not reach the next.
                 if i % 25 == 24 {
                     let cut = tokio::time::timeout(Duration::from_micros(300), asked).await;

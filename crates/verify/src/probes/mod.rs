@@ -1,10 +1,20 @@
 //! One probe per check, grouped as the house is.
 
+mod access;
+mod audit;
+mod context;
+mod data;
 mod headers;
+mod host;
+mod input;
+mod limits;
 mod origin;
+mod password;
+mod session;
+mod tenant;
 mod transport;
 
-use crate::plan::Probe;
+use crate::{evidence::Miss, plan::Probe, run::Scene, wire::Answer};
 
 /// A probe as a value.
 macro_rules! probe {
@@ -14,12 +24,25 @@ macro_rules! probe {
 }
 pub(crate) use probe;
 
-/// Every probe there is.
+/// Every probe there is; long ones first, so that they run beside the rest.
 pub fn all() -> impl Iterator<Item = &'static Probe> {
-    [headers::PROBES, transport::PROBES, origin::PROBES].into_iter().flatten()
+    let groups = [
+        transport::PROBES,
+        audit::PROBES,
+        access::PROBES,
+        host::PROBES,
+        input::PROBES,
+        tenant::PROBES,
+        data::PROBES,
+        origin::PROBES,
+        headers::PROBES,
+        session::PROBES,
+        password::PROBES,
+        limits::PROBES,
+        context::PROBES,
+    ];
+    groups.into_iter().flatten()
 }
-
-use crate::{evidence::Miss, run::Scene, wire::Answer};
 
 /// An answer of the plain listener at a tenant's host; none when there is no such listener.
 async fn plain(scene: &Scene, method: &str, path: &str) -> Result<Option<Answer>, Miss> {
