@@ -2,13 +2,13 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use authentication::people::{self, NewPerson};
 use kernel::{
     Actor, Caller, Credential, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal, RequestId, SessionId, Site,
     Status, Steered, Tenant, TenantId, Time, UserId,
 };
-use authentication::people::{self, NewPerson};
 use manifest::App;
-use store::{Batch, Control, Engine, Lookup, Options, Own, Query, Store, Tx, statements};
+use store::{Batch, Control, Engine, Lookup, Options, Own, Store, Tx, statements};
 use tenancy::roster::{self, Newcomer};
 
 use crate::{Access, Means};
@@ -29,10 +29,9 @@ ceiling = { notes = "all", pages = "all", lines = "read" }
 [roles.reader]
 floor = { notes = { all = "read where own", price = "" }, pages = "read" }
 [visitor]
-pages = "read"
-notes = "submit"
+pages = "read submit"
 [submissions.wish]
-creates = "notes"
+creates = "pages"
 accepts = { fields = ["title"] }
 [modules.extra]
 label = "Extra"

@@ -93,7 +93,11 @@ impl Access {
     ) -> Result<Permit<M>, Failure> {
         match self.weighed(&who, action, event) {
             Ok(grant) => Ok(Permit::grant(&self.mint, who, event, grant)),
-            Err(failure) => Err(self.refuse(&who, action, event, noted, failure).await),
+            Err(failure) if noted => Err(self.refused(&who, action, event, failure).await),
+            Err(failure) => {
+                self.count(&who);
+                Err(failure)
+            }
         }
     }
 
@@ -180,17 +184,17 @@ impl Access {
         })
     }
 
-    async fn refuse(&self, who: &Principal, action: Action, event: &str, noted: bool, failure: Failure) -> Failure {
+    /// What a refusal leaves behind: a leaf for a known person, within their budget. Also for refusals that only a handler
+    /// can decide (a ceiling, the last owner, a proof that is too old): the pipeline passes them here. Answers `failure`, or
+    /// the store's when the leaf cannot be written.
+    pub async fn refused(&self, who: &Principal, action: Action, event: &str, failure: Failure) -> Failure {
+        self.count(who);
         let user = match who.actor() {
-            Actor::Visitor => {
-                self.counts[0].fetch_add(1, Ordering::Relaxed);
-                return failure;
-            }
+            Actor::Visitor => return failure,
             Actor::Member { user, .. } | Actor::Account { user } => *user,
             Actor::Operator(_) | Actor::System(_) => UserId::default(),
         };
-        self.counts[1].fetch_add(1, Ordering::Relaxed);
-        if !noted || sabotage::off("audit.coverage") {
+        if sabotage::off("audit.coverage") {
             return failure;
         }
         let mut leaf = who.event(REFUSED, format!("{}.{}", action.resource, action.verb), Outcome::Refused);
@@ -207,6 +211,12 @@ impl Access {
         failure
     }
 
+    fn count(&self, who: &Principal) {
+        let [visitors, people] = &self.counts;
+        let counter = if *who.actor() == Actor::Visitor { visitors } else { people };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Writes the summaries of minutes that are over; to be called about once a minute, and at shutdown with `all`.
     ///
     /// # Errors
@@ -221,8 +231,8 @@ impl Access {
     /// How many were refused since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let [visitors, people] = [&self.counts[0], &self.counts[1]].map(|c| c.load(Ordering::Relaxed));
-        Counts { visitors, people }
+        let [visitors, people] = &self.counts;
+        Counts { visitors: visitors.load(Ordering::Relaxed), people: people.load(Ordering::Relaxed) }
     }
 
     /// What the principal may do here: for consoles and `GET /api/v1/me/rights`.
@@ -270,7 +280,7 @@ mod tests {
         for who in [&visitor, &account, &reader] {
             assert_eq!(why(&access, who, "public", "read"), None);
             assert_eq!(why(&access, who, "pages", "read"), None);
-            assert_eq!(why(&access, who, "notes", "submit"), None);
+            assert_eq!(why(&access, who, "pages", "submit"), None);
             assert_eq!(why(&access, who, "house", "read"), Some(Failure::NotFound));
             assert_eq!(why(&access, who, "development", "read"), Some(Failure::NotFound));
         }
@@ -338,7 +348,9 @@ mod tests {
             assert_eq!(why(&access, &operator, "members", "manage"), None);
             assert_eq!(why(&access, &operator, "notes", "read"), NOT_GRANTED);
             assert_eq!(why(&access, &operator, "house", "manage"), NOT_GRANTED);
-            let ask = async |event| access.permit::<Write>(operator.clone(), may("notes", "create"), event, false).await.err();
+            let ask = async |event| {
+                access.permit::<Write>(operator.clone(), may("notes", "create"), event, false).await.err()
+            };
             assert_eq!(ask("record.created").await, NOT_GRANTED);
             assert_eq!(ask("records.imported").await, None);
         }
@@ -396,6 +408,6 @@ mod tests {
         assert_eq!((notes.verbs.clone(), notes.read.clone()), ([("read", "some")].into(), vec!["title"]));
         assert!(rights.iter().all(|r| r.resource != "members"));
         let visitor = access.rights(&house.who(bench::home(), Actor::Visitor));
-        assert_eq!(visitor.iter().map(|r| r.resource).collect::<Vec<_>>(), ["notes", "pages", "blocks"]);
+        assert_eq!(visitor.iter().map(|r| r.resource).collect::<Vec<_>>(), ["pages", "blocks"]);
     }
 }

@@ -18,7 +18,12 @@ pub(crate) fn routes(desk: &Arc<Means>) -> Vec<Route> {
     let route = |path: &str, action, tier, serve| Route { path: path.to_owned(), action, tier, serve };
     vec![
         route("/api/v1/me/rights", may("public", "read"), "api", get(with(desk, rights))),
-        route("/api/v1/me/membership", may("account", "write"), "api", delete("member.left", with(desk, members::leave))),
+        route(
+            "/api/v1/me/membership",
+            may("account", "write"),
+            "api",
+            delete("member.left", with(desk, members::leave)),
+        ),
         route("/api/v1/members", read, "api", get(members::list)),
         route("/api/v1/members/{user}", read, "api", get(members::show)),
         route("/api/v1/members/{user}", manage, "api", patch("member.role_changed", with(desk, members::assign))),

@@ -176,7 +176,8 @@ fn blend(
     let rows_with = |fields: FieldSet, verb: &str| {
         let x = floor.verbs.get(verb).unwrap_or(&NOTHING);
         let y = extra.verbs.get(verb).unwrap_or(&NOTHING);
-        let alone = |own: FieldSet, rows: &GrantRows| if fields.and(own) == fields { rows.clone() } else { NOTHING.clone() };
+        let alone =
+            |own: FieldSet, rows: &GrantRows| if fields.and(own) == fields { rows.clone() } else { NOTHING.clone() };
         rows::either(&rows::either(&alone(a, x), &alone(b, y)), &rows::both(x, y))
     };
     let keeps = |fields| {
@@ -276,8 +277,13 @@ mod tests {
     }
 
     fn pairs() -> [Vec<Grants>; 3] {
-        let rows = [None, Some(GrantRows::All), Some(set("a")), Some(set("b")), Some(rows::either(&set("a"), &set("b")))];
-        [universe(["read", "read_draft"], &rows), universe(["write", "create"], &rows), universe(["delete", "pay"], &rows)]
+        let rows =
+            [None, Some(GrantRows::All), Some(set("a")), Some(set("b")), Some(rows::either(&set("a"), &set("b")))];
+        [
+            universe(["read", "read_draft"], &rows),
+            universe(["write", "create"], &rows),
+            universe(["delete", "pay"], &rows),
+        ]
     }
 
     #[test]
@@ -291,7 +297,10 @@ mod tests {
                 for extra in &masks {
                     let sum = meaning(&union(floor, extra));
                     assert!(low.is_subset(&sum), "{floor:?} with {extra:?}");
-                    assert!(sum.iter().all(|x| low.contains(x) || meaning(extra).contains(x)), "{floor:?} with {extra:?}");
+                    assert!(
+                        sum.iter().all(|x| low.contains(x) || meaning(extra).contains(x)),
+                        "{floor:?} with {extra:?}"
+                    );
                 }
             }
         }
@@ -333,7 +342,9 @@ mod tests {
                 if scope.is_none() {
                     assert!(low.intersection(&high).all(|x| got.contains(x)), "the floor stays");
                 }
-                for action in [may("notes", "read"), may("notes", "pay"), may("notes", "delete"), may("members", "read")] {
+                for action in
+                    [may("notes", "read"), may("notes", "pay"), may("notes", "delete"), may("members", "read")]
+                {
                     assert_eq!(decide(&app, &basis, action, None).is_ok(), holds(&app, &held, action), "{action:?}");
                 }
                 for (tenant_suspended, user_suspended) in [(true, false), (false, true), (true, true)] {
@@ -351,7 +362,14 @@ mod tests {
         let (all, none) = (Some(GrantRows::All), Grants::default());
         let held = grants(&[("read", all.clone()), ("pay", all)], 3);
         let pay = may("notes", "pay");
-        let plain = Basis { floor: &held, custom: &[], ceiling: &held, scope: None, tenant_suspended: false, user_suspended: false };
+        let plain = Basis {
+            floor: &held,
+            custom: &[],
+            ceiling: &held,
+            scope: None,
+            tenant_suspended: false,
+            user_suspended: false,
+        };
         let why = |basis: Basis<'_>, module| decide(&app, &basis, pay, module).err();
         assert_eq!(why(plain, None), None);
         assert_eq!(why(plain, Some("extra")), Some(Reason::Module));
@@ -359,6 +377,9 @@ mod tests {
         assert_eq!(why(Basis { ceiling: &none, ..plain }, Some("extra")), Some(Reason::Ceiling));
         assert_eq!(why(Basis { floor: &none, ceiling: &none, ..plain }, Some("extra")), Some(Reason::NotGranted));
         assert_eq!(why(Basis { user_suspended: true, ..plain }, Some("extra")), Some(Reason::UserSuspended));
-        assert_eq!(why(Basis { user_suspended: true, tenant_suspended: true, ..plain }, None), Some(Reason::TenantSuspended));
+        assert_eq!(
+            why(Basis { user_suspended: true, tenant_suspended: true, ..plain }, None),
+            Some(Reason::TenantSuspended)
+        );
     }
 }

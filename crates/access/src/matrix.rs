@@ -66,7 +66,8 @@ impl Matrix {
         };
         let mut masks = Vec::with_capacity(columns.len());
         for (column, (floor, ceiling)) in columns.into_iter().enumerate() {
-            let basis = Basis { floor, custom: &[], ceiling, scope: None, tenant_suspended: false, user_suspended: false };
+            let basis =
+                Basis { floor, custom: &[], ceiling, scope: None, tenant_suspended: false, user_suspended: false };
             let held = mask::effective(app, &basis);
             matrix.fill(app, column, &basis, &held);
             masks.push(held);
@@ -107,7 +108,9 @@ impl Matrix {
         match cell {
             None => Err(Denied::Reason(Reason::NotGranted)),
             Some((Err(reason), _)) => Err(Denied::Reason(*reason)),
-            Some((Ok(_), Some(module))) if !home.modules.iter().any(|on| on == module) => Err(Denied::ModuleOff(module)),
+            Some((Ok(_), Some(module))) if !home.modules.iter().any(|on| on == module) => {
+                Err(Denied::ModuleOff(module))
+            }
             Some((Ok(grant), _)) => Ok(grant),
         }
     }
@@ -227,7 +230,8 @@ mod tests {
         let read = decide(&matrix, READER, ("notes", "read")).unwrap();
         assert!(matches!(&read.rows, Rows::Set(set) if set.any == own));
         assert_eq!((read.read, read.write), (FieldSet(1), FieldSet::NONE), "the price is hidden");
-        for action in [("notes", "create"), ("members", "read"), ("lines", "pay"), ("notes", "nonsense"), ("x", "read")] {
+        for action in [("notes", "create"), ("members", "read"), ("lines", "pay"), ("notes", "nonsense"), ("x", "read")]
+        {
             assert!(refused(&matrix, READER, action), "{action:?}");
         }
         assert!(refused(&matrix, 99, ("notes", "read")), "a role that is gone");
@@ -301,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a measurement: cargo test --release -p access -- --ignored --nocapture"]
+    #[ignore = "a measurement, to be run optimised"]
     fn a_decision_takes_nanoseconds() {
         let (matrix, home) = (Matrix::compile(&bench::app()), bench::home());
         let actions: Vec<_> = matrix.actions().collect();

@@ -1,5 +1,5 @@
 use kernel::{Id, TenantId, Time};
-use store::{Change, Control, Query, Table, Value, statements};
+use store::{Control, Table, Value, statements};
 
 use crate::invitation::{Invitation, Waiting};
 

@@ -91,9 +91,10 @@ fn same(declared: &[Equal], compiled: &[kernel::Cell]) -> bool {
         _ => false,
     };
     declared.len() == compiled.len()
-        && declared.iter().zip(compiled).all(|(x, y)| {
-            x.column == *y.column && x.any.len() == y.any.len() && x.any.iter().zip(&y.any).all(value)
-        })
+        && declared
+            .iter()
+            .zip(compiled)
+            .all(|(x, y)| x.column == *y.column && x.any.len() == y.any.len() && x.any.iter().zip(&y.any).all(value))
 }
 
 fn cell(collection: Option<&Collection>, cell: &kernel::Cell) -> String {

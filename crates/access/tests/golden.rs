@@ -17,7 +17,13 @@ fn matrices_are_as_they_were() {
         seen += 1;
         match fs::read_to_string(&golden) {
             Ok(before) if before == now => {}
-            Ok(before) => different.extend(before.lines().zip(now.lines()).find(|(a, b)| a != b).map(|(a, b)| format!("{}:\n- {a}\n+ {b}", app.id))),
+            Ok(before) => different.extend(
+                before
+                    .lines()
+                    .zip(now.lines())
+                    .find(|(a, b)| a != b)
+                    .map(|(a, b)| format!("{}:\n- {a}\n+ {b}", app.id)),
+            ),
             Err(_) => {
                 fs::write(&golden, now).unwrap();
                 different.push(format!("{}: written anew", app.id));

@@ -16,8 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 const B64: GeneralPurpose = GeneralPurpose::new(&STANDARD, NO_PAD);
-/// argon2id: KiB of memory, passes, lanes (OWASP's first choice).
-const ARGON2: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// KiB of memory, passes, lanes.
+type Cost = (u32, u32, u32);
+/// argon2id as OWASP recommends it first.
+const ARGON2: Cost = (19 * 1024, 2, 1);
 const BCRYPT_COST: u32 = 12;
 /// How long a request waits for the pool.
 const QUEUE: Duration = Duration::from_secs(3);
@@ -154,12 +156,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
     ended.unwrap_or_else(|_| Err(Failure::internal("authentication: hashing stopped")))
 }
 
-fn engine((memory, passes, lanes): (u32, u32, u32)) -> Option<Argon2<'static>> {
+fn engine((memory, passes, lanes): Cost) -> Option<Argon2<'static>> {
     let params = Params::new(memory, passes, lanes, Some(32)).ok()?;
     Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-fn phc((memory, passes, lanes): (u32, u32, u32), salt: &[u8], out: &[u8]) -> String {
+fn phc((memory, passes, lanes): Cost, salt: &[u8], out: &[u8]) -> String {
     format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${}${}", B64.encode(salt), B64.encode(out))
 }
 
@@ -183,7 +185,7 @@ fn hashed(scheme: PasswordScheme, salt: [u8; 16], password: &[u8]) -> Result<Str
 }
 
 /// Cost, salt and hash of an argon2id string.
-fn parts(phc: &str) -> Option<((u32, u32, u32), Vec<u8>, Vec<u8>)> {
+fn parts(phc: &str) -> Option<(Cost, Vec<u8>, Vec<u8>)> {
     let mut fields = phc.strip_prefix("$argon2id$v=19$")?.split('$');
     let mut costs = fields.next()?.split(',');
     let mut cost = |name: &str| costs.next()?.strip_prefix(name)?.parse::<u32>().ok();

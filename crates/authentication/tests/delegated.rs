@@ -1,4 +1,5 @@
 //! Where an outside issuer keeps the identities.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

@@ -1,4 +1,5 @@
 //! A shared host, and mailed links.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

@@ -1,4 +1,5 @@
 //! Accounts with a password: signing in, locking out, resetting, changing.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

@@ -1,4 +1,5 @@
 //! Refresh tokens: turning, repeating, stealing.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod bench;
 

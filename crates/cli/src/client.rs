@@ -87,7 +87,7 @@ pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path:
     let mut file = File::open(path).map_err(|e| screen::refuse(&format!("{}: {e}", path.display())))?;
     let size = file.metadata().map_or(0, |m| m.len());
     let mut stream = connect(data)?;
-    let route = format!("/api/v1/collections/{collection}/records/import?format={format}");
+    let route = format!("/api/v1/collections/{collection}/records/import");
     let kind = if format == "csv" { "text/csv" } else { "application/x-ndjson" };
     send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "POST", "path": route, "type": kind}))?;
     let bar = bar(size, "importing");

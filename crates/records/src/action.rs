@@ -97,6 +97,7 @@ pub(crate) async fn run(
     proved(plan, tx.permit().principal())?;
     let mut errors = Errors::default();
     let taken = inputs(&plan.def.input, &plan.patterns, given, w.records.app.currency, &mut errors);
+    positive(plan, &taken, &mut errors);
     let before = write::before(w.shelf, &tx, id).await?;
     if expected.is_some_and(|v| v != before.version) {
         return Err(Failure::Stale);
@@ -128,6 +129,18 @@ pub(crate) async fn run(
 
 fn text(value: &Value) -> Option<String> {
     if let Value::Text(text) = value { Some(text.clone()) } else { None }
+}
+
+/// INVARIANT: an input that is added or taken away is more than nothing, unless its own `min` says otherwise: a sum moves
+/// only the way its action is meant.
+fn positive(plan: &Plan, taken: &[Value], errors: &mut Errors) {
+    for (_, set) in &plan.def.set {
+        let (Set::Add(Operand::Input(at)) | Set::Subtract(Operand::Input(at))) = set else { continue };
+        let Some(field) = plan.def.input.get(*at).filter(|f| f.min.is_none()) else { continue };
+        if matches!(taken.get(*at), Some(Value::Int(n)) if *n <= 0) {
+            errors.add(field.id, "min", "must be more than zero");
+        }
+    }
 }
 
 async fn look_up_inputs(
@@ -186,7 +199,7 @@ impl<'a> Act<'a> {
     }
 
     /// An operand over values.
-    fn operand<'v>(&self, operand: &Operand, record: &'v [Value]) -> Value {
+    fn operand(&self, operand: &Operand, record: &[Value]) -> Value {
         match operand {
             Operand::Field(at) => record.get(*at).cloned().unwrap_or_default(),
             Operand::Published => record.last().cloned().unwrap_or_default(),
@@ -286,19 +299,25 @@ impl<'a> Act<'a> {
             "data": { "collection": self.w.shelf.def.id, "id": id, "action": self.plan.def.id, "input": input },
         });
         let home = &self.w.home;
-        let spot = encryption::Spot { tenant: home.id, region: &home.region, collection: "_outbox", field: event, row: "" };
+        let spot =
+            encryption::Spot { tenant: home.id, region: &home.region, collection: "_outbox", field: event, row: "" };
         self.w.records.vault.seal(&spot, body.to_string().as_bytes()).await
     }
 
     /// The one conditional statement.
-    fn update(&self, batch: Batch<Own>, id: &str, before: &Before, expected: Option<i64>, sealed: &[(usize, Value)]) -> Batch<Own> {
+    fn update(
+        &self,
+        batch: Batch<Own>,
+        id: &str,
+        before: &Before,
+        expected: Option<i64>,
+        sealed: &[(usize, Value)],
+    ) -> Batch<Own> {
         let (shelf, def) = (self.w.shelf, &self.plan.def);
         let mut bound = Bound::default();
         bound.put(id);
-        let mut sets = vec![
-            format!("\"updated_at\" = {}", bound.put(self.w.now)),
-            "\"version\" = \"version\" + 1".to_owned(),
-        ];
+        let mut sets =
+            vec![format!("\"updated_at\" = {}", bound.put(self.w.now)), "\"version\" = \"version\" + 1".to_owned()];
         let mut now: Vec<String> = shelf.def.fields.iter().map(|f| quoted(f.id)).collect();
         for (at, value) in &self.pending {
             if let (Some(field), Some(slot)) = (shelf.field(*at), now.get_mut(*at)) {
@@ -316,7 +335,8 @@ impl<'a> Act<'a> {
         if def.published.is_some() {
             sets.extend(self.publication(before, &mut bound));
         }
-        let pinned = expected.or_else(|| before.draft.as_ref().filter(|_| def.published.is_some()).map(|_| before.version));
+        let pinned =
+            expected.or_else(|| before.draft.as_ref().filter(|_| def.published.is_some()).map(|_| before.version));
         only.extend(pinned.map(|v| format!("\"version\" = {}", bound.put(v))));
         let statement = self.w.records.shapes.write(sql::update(&shelf.def, &shelf.sql, &sets, &only));
         let failure = if expected.is_some() {

@@ -145,7 +145,11 @@ fn items(list: &[Json], kind: Kind) -> Result<Vec<Item>, Failure> {
     for (at, line) in list.iter().enumerate() {
         match item(line, kind) {
             Ok(item) if kind != Kind::Create && !seen.insert(item.id.clone()) => {
-                wrong.push(FieldError { field: format!("{at}/id"), code: "twice", detail: "a record is named twice".into() });
+                wrong.push(FieldError {
+                    field: format!("{at}/id"),
+                    code: "twice",
+                    detail: "a record is named twice".into(),
+                });
             }
             Ok(item) => out.push(item),
             Err((member, code, detail)) => {

@@ -117,7 +117,9 @@ impl Pieces {
 
 /// A member's name, when it can be repeated safely; otherwise nothing of it is.
 pub(crate) fn named(name: &str) -> String {
-    let plain = name.len() <= 40 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let plain = name.len() <= 40
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if plain { name.to_owned() } else { "?".to_owned() }
 }
 
@@ -132,7 +134,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Failure> {
 /// Words for the caller, with the place and without the content.
 fn words(error: &serde_json::Error) -> Failure {
     let text = error.to_string();
-    let ours = ["a name is given twice", "an object has more than 1000 members", "more than 32 levels deep", "too many values"];
+    let ours = [
+        "a name is given twice",
+        "an object has more than 1000 members",
+        "more than 32 levels deep",
+        "too many values",
+    ];
     let known = ours.iter().find(|o| text.starts_with(**o)).copied();
     let what = known.unwrap_or(match error.classify() {
         serde_json::error::Category::Eof => "the JSON ends too early",

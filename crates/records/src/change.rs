@@ -1,6 +1,7 @@
 //! Creating, changing and deleting one record: from an input to the request's one batch.
 
 use kernel::{Failure, Reason, Write};
+use manifest::Kind;
 use serde_json::{Map, Value as Json};
 use store::{Batch, Own, Receipt, Tx, Value};
 
@@ -106,12 +107,30 @@ pub(crate) async fn erase(
     if was.as_ref().zip(expected).is_some_and(|(was, v)| was.version != v) {
         return Err(Failure::Stale);
     }
-    let batch = tx.batch::<Own>(format!("{}/{id}", shelf.def.id));
-    gone(&w, batch, id, was.as_ref(), expected).commit().await
+    // Where every version is kept, so are the bytes of files that were replaced or deleted.
+    let files = shelf.def.versions == 0 && shelf.fields().any(|(_, f)| matches!(f.kind, Kind::File { .. }));
+    let place = (shelf.def.id.to_owned(), id.to_owned());
+    let left = if files { tx.all(&sql::FILES, place.clone()).await? } else { Vec::new() };
+    let blobs = tx.blobs();
+    let mut batch = gone(&w, tx.batch::<Own>(format!("{}/{id}", shelf.def.id)), id, was.as_ref(), expected);
+    if files {
+        batch = batch.any(&sql::FILES_GONE, place);
+    }
+    let receipt = batch.commit().await?;
+    for (file,) in left {
+        let _an_orphan_at_worst = blobs.delete(file).await;
+    }
+    Ok(receipt)
 }
 
 /// The steps of a deletion.
-pub(crate) fn gone(w: &Writer<'_>, batch: Batch<Own>, id: &str, was: Option<&Before>, expected: Option<i64>) -> Batch<Own> {
+pub(crate) fn gone(
+    w: &Writer<'_>,
+    batch: Batch<Own>,
+    id: &str,
+    was: Option<&Before>,
+    expected: Option<i64>,
+) -> Batch<Own> {
     let shelf = w.shelf;
     let statement = w.records.shapes.write(sql::delete(&shelf.def, &shelf.sql, expected.is_some()));
     let mut args: Vec<Value> = vec![id.into()];

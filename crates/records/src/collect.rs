@@ -77,7 +77,12 @@ pub(crate) fn members(
 }
 
 /// A member's value; `null` where nothing is needed.
-pub(crate) fn value(field: &Field, pattern: Option<&Regex>, json: &Json, currency: &str) -> Result<Value, input::Unfit> {
+pub(crate) fn value(
+    field: &Field,
+    pattern: Option<&Regex>,
+    json: &Json,
+    currency: &str,
+) -> Result<Value, input::Unfit> {
     match json {
         Json::Null if field.required => Err(("required", "must not be empty")),
         Json::Null => Ok(Value::Null),
@@ -121,7 +126,8 @@ pub(crate) fn inputs(
     let mut values = Vec::with_capacity(declared.len());
     for (at, field) in declared.iter().enumerate() {
         let json = given.get(field.id).unwrap_or(&Json::Null);
-        let default = || field.default.as_ref().filter(|_| json.is_null()).map(|d| crate::sql::literal(d, &Value::Null));
+        let default =
+            || field.default.as_ref().filter(|_| json.is_null()).map(|d| crate::sql::literal(d, &Value::Null));
         let taken = match default() {
             Some(default) => Ok(default),
             None => value(field, patterns.get(at).and_then(Option::as_ref), json, currency),

@@ -82,12 +82,16 @@ impl Reader {
             match result {
                 csv_core::ReadRecordResult::InputEmpty => return Ok(rows),
                 csv_core::ReadRecordResult::End => return Ok(rows),
-                csv_core::ReadRecordResult::OutputFull if self.text.len() < ROW => self.text.resize(self.text.len() * 2, 0),
+                csv_core::ReadRecordResult::OutputFull if self.text.len() < ROW => {
+                    self.text.resize(self.text.len() * 2, 0)
+                }
                 csv_core::ReadRecordResult::OutputFull => return Err(Failure::bad("a row is longer than 4 MiB")),
                 csv_core::ReadRecordResult::OutputEndsFull if self.ends.len() < COLUMNS => {
                     self.ends.resize(self.ends.len() * 2, 0);
                 }
-                csv_core::ReadRecordResult::OutputEndsFull => return Err(Failure::bad("a row has more than 1000 columns")),
+                csv_core::ReadRecordResult::OutputEndsFull => {
+                    return Err(Failure::bad("a row has more than 1000 columns"));
+                }
                 csv_core::ReadRecordResult::Record => rows.push(self.row()?),
             }
         }
@@ -112,7 +116,22 @@ mod tests {
 
     #[test]
     fn cells_survive_in_any_pieces() {
-        let cells = ["", "a", "=1+1", "'=1", "''", "'t Hof", "-5", "@x", "a,b", "say \"hi\"", "two\nlines", "\ttab", " pad ", "é"];
+        let cells = [
+            "",
+            "a",
+            "=1+1",
+            "'=1",
+            "''",
+            "'t Hof",
+            "-5",
+            "@x",
+            "a,b",
+            "say \"hi\"",
+            "two\nlines",
+            "\ttab",
+            " pad ",
+            "é",
+        ];
         let mut text = Vec::new();
         for (i, cell) in cells.iter().enumerate() {
             if i > 0 {

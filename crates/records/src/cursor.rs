@@ -39,7 +39,9 @@ impl Question<'_> {
     fn mac(&self, keys: &Keys, vault: &Vault, values: &[u8]) -> Result<[u8; 32], Failure> {
         let mut text = Vec::with_capacity(128);
         let tenant = self.home.id.to_string();
-        for part in [tenant.as_bytes(), self.collection.as_bytes(), self.filter.as_bytes(), self.sort.as_bytes(), values] {
+        for part in
+            [tenant.as_bytes(), self.collection.as_bytes(), self.filter.as_bytes(), self.sort.as_bytes(), values]
+        {
             text.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             text.extend_from_slice(part);
         }

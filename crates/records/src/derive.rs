@@ -35,7 +35,9 @@ pub(crate) fn product(c: &Collection, field: &Field, after: &[String]) -> Option
 /// The value of a product; `None` for other fields, `Null` while a factor is missing.
 pub(crate) fn multiplied(c: &Collection, field: &Field, values: &[Value]) -> Option<Result<Value, Unfit>> {
     let (a, b, times, over) = scale(c, field)?;
-    let (Some(Value::Int(a)), Some(Value::Int(b))) = (values.get(a), values.get(b)) else { return Some(Ok(Value::Null)) };
+    let (Some(Value::Int(a)), Some(Value::Int(b))) = (values.get(a), values.get(b)) else {
+        return Some(Ok(Value::Null));
+    };
     let exact = i128::from(*a) * i128::from(*b) * i128::from(times);
     let rounded = if over == 1 { exact } else { (exact + i128::from(over / 2)) / i128::from(over) };
     let fits = i64::try_from(rounded).ok().filter(|n| n.unsigned_abs() < 1 << 53);
@@ -43,8 +45,19 @@ pub(crate) fn multiplied(c: &Collection, field: &Field, values: &[Value]) -> Opt
 }
 
 /// A part was made, changed or removed: its parent's sums follow in the same batch, and theirs.
-pub(crate) fn recompute(records: &Records, part: &Shelf, batch: Batch<Own>, parent: &str, now: kernel::Time) -> Batch<Own> {
-    records.sums.get(part.at).into_iter().flatten().fold(batch, |b, change| b.any(change, vec![parent.into(), now.into()]))
+pub(crate) fn recompute(
+    records: &Records,
+    part: &Shelf,
+    batch: Batch<Own>,
+    parent: &str,
+    now: kernel::Time,
+) -> Batch<Own> {
+    records
+        .sums
+        .get(part.at)
+        .into_iter()
+        .flatten()
+        .fold(batch, |b, change| b.any(change, vec![parent.into(), now.into()]))
 }
 
 /// For each collection, what follows from a change of its records: the parent's sums, the parent's parent's, ...

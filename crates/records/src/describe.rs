@@ -9,7 +9,9 @@ fn one(field: &Field, currency: &str) -> Json {
     match &field.kind {
         Kind::Integer => json!({ "type": "integer", "minimum": field.min, "maximum": field.max }),
         Kind::Decimal => json!({ "type": "number" }),
-        Kind::Money => json!({ "type": "string", "description": format!("amount in {currency}"), "examples": [format!("12.50 {currency}")] }),
+        Kind::Money => {
+            json!({ "type": "string", "description": format!("amount in {currency}"), "examples": [format!("12.50 {currency}")] })
+        }
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Date => json!({ "type": "string", "format": "date" }),
         Kind::DateTime => json!({ "type": "string", "format": "date-time" }),
@@ -18,7 +20,9 @@ fn one(field: &Field, currency: &str) -> Json {
         Kind::Url => json!({ "type": "string", "format": "uri", "maxLength": field.max }),
         Kind::Json => json!({}),
         Kind::Reference { .. } => json!({ "type": "string", "format": "uuid" }),
-        Kind::File { .. } => json!({ "type": ["object", "string"], "description": "an uploaded file's id, or its metadata" }),
+        Kind::File { .. } => {
+            json!({ "type": ["object", "string"], "description": "an uploaded file's id, or its metadata" })
+        }
         Kind::Text | Kind::RichText | Kind::Secret => {
             json!({ "type": "string", "minLength": field.min, "maxLength": field.max, "pattern": field.pattern })
         }
@@ -78,7 +82,8 @@ pub(crate) fn record(desk: &Desk) -> Json {
     if desk.shelf.def.drafts {
         properties.insert("published".to_owned(), json!({ "type": "boolean" }));
         properties.insert("published_at".to_owned(), json!({ "type": ["string", "null"], "format": "date-time" }));
-        properties.insert("draft".to_owned(), json!({ "type": "boolean", "description": "changes wait to be published" }));
+        properties
+            .insert("draft".to_owned(), json!({ "type": "boolean", "description": "changes wait to be published" }));
     }
     for field in desk.shelf.def.fields.iter().filter(|f| f.kind != Kind::Secret) {
         properties.insert(field.id.to_owned(), of(field, desk.records.app.currency));

@@ -13,7 +13,9 @@ const HEAD: usize = 8192;
 const TEXTS: [&str; 3] = ["text/plain", "text/csv", "application/json"];
 
 /// The first bytes, and a stream of everything.
-pub(crate) async fn head(mut body: BodyStream) -> Result<(Bytes, BodyStream), Failure> {
+pub(crate) async fn head(body: BodyStream) -> Result<(Bytes, BodyStream), Failure> {
+    // A short file ends within its head, and what follows asks once more.
+    let mut body = body.fuse();
     let mut head = BytesMut::new();
     let mut read = Vec::new();
     while head.len() < HEAD {
@@ -33,7 +35,9 @@ pub(crate) fn sniff(head: &[u8], declared: Option<&str>) -> String {
     let text = match std::str::from_utf8(head) {
         Ok(text) => Some(text),
         // A character may be cut at the end of what was read.
-        Err(e) if e.valid_up_to() + 4 > head.len() => std::str::from_utf8(head.get(..e.valid_up_to()).unwrap_or(head)).ok(),
+        Err(e) if e.valid_up_to() + 4 > head.len() => {
+            std::str::from_utf8(head.get(..e.valid_up_to()).unwrap_or(head)).ok()
+        }
         Err(_) => None,
     };
     let plain = text.is_some_and(|t| !t.contains('\0') && !t.trim_start().starts_with('<'));
@@ -56,7 +60,8 @@ pub(crate) fn accepted(field: &Field, kind: &str) -> bool {
 /// A file's name without a path, control characters and anything a header could not carry.
 pub(crate) fn name(given: Option<&str>) -> String {
     let last = given.unwrap_or("").rsplit(['/', '\\']).next().unwrap_or("");
-    let kept: String = last.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '<' | '>' | '|')).take(120).collect();
+    let kept: String =
+        last.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '<' | '>' | '|')).take(120).collect();
     let kept = kept.trim().trim_start_matches('.').to_owned();
     if kept.is_empty() || crate::card::found(&kept) { "file".to_owned() } else { kept }
 }

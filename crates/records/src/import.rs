@@ -217,7 +217,8 @@ impl Import<'_, '_> {
 
     fn fault(&mut self, field: &str, code: &'static str, detail: &'static str) {
         if self.errors.len() < TOLD {
-            let field = if field.is_empty() { format!("rows/{}", self.count) } else { format!("rows/{}/{field}", self.count) };
+            let field =
+                if field.is_empty() { format!("rows/{}", self.count) } else { format!("rows/{}/{field}", self.count) };
             self.errors.push(FieldError { field, code, detail: detail.into() });
         }
     }
@@ -281,7 +282,8 @@ impl Import<'_, '_> {
         if SYSTEM.contains(&name) {
             return true;
         }
-        let Some((at, field)) = self.w.shelf.def.position(name).and_then(|at| Some((at, self.w.shelf.field(at)?))) else {
+        let Some((at, field)) = self.w.shelf.def.position(name).and_then(|at| Some((at, self.w.shelf.field(at)?)))
+        else {
             return false;
         };
         let shown = self.w.allowed.read.has(at);
@@ -312,7 +314,8 @@ async fn check(w: &Writer<'_>, stage: &Stage, staging: &Staging, job: &str, ids:
             && let Some(queries) = stage.taken(&shelf.def, Some(at))
         {
             for query in &queries {
-                numbered(staging, query, vec![job.into()], (field.id, "unique", "is taken already"), &mut errors).await?;
+                numbered(staging, query, vec![job.into()], (field.id, "unique", "is taken already"), &mut errors)
+                    .await?;
             }
         }
     }
@@ -359,7 +362,8 @@ pub(crate) fn form(media_type: Option<&str>) -> Result<Form, Failure> {
     match media_type {
         Some("text/csv") => Ok(Form::Csv),
         Some("application/x-ndjson" | "application/jsonl" | "application/json") => Ok(Form::Lines),
-        _ => Err(Failure::UnsupportedType("text/csv, application/x-ndjson, or application/json with one record a line".into())),
+        _ => Err(Failure::UnsupportedType(
+            "text/csv, application/x-ndjson, or application/json with one record a line".into(),
+        )),
     }
 }
-

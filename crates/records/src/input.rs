@@ -71,7 +71,8 @@ fn one(field: &Field, pattern: Option<&Regex>, given: &Json, currency: &str) -> 
         }
         Kind::Money => {
             let n = given.as_str().and_then(|t| amount::parse_money(t, currency));
-            bounded(field, n.ok_or((TYPE, "expected: an amount such as \"12.50 EUR\", in the app's currency"))?).map(Value::Int)
+            bounded(field, n.ok_or((TYPE, "expected: an amount such as \"12.50 EUR\", in the app's currency"))?)
+                .map(Value::Int)
         }
         Kind::Boolean => given.as_bool().map(|b| Value::Int(b.into())).ok_or((TYPE, "expected: true or false")),
         Kind::DateTime => {
@@ -84,7 +85,11 @@ fn one(field: &Field, pattern: Option<&Regex>, given: &Json, currency: &str) -> 
         }
         Kind::Enum(of) => {
             let found = given.as_str().ok_or((TYPE, "expected: a text"))?;
-            if of.iter().any(|v| v == found) { Ok(found.into()) } else { Err(("enum", "not one of the declared values")) }
+            if of.iter().any(|v| v == found) {
+                Ok(found.into())
+            } else {
+                Err(("enum", "not one of the declared values"))
+            }
         }
         Kind::Json => json(field, given),
         Kind::Reference { .. } => id(given).map(Value::Text).ok_or((TYPE, "expected: a record's id")),
@@ -174,7 +179,11 @@ fn text(field: &Field, pattern: Option<&Regex>, given: &str) -> Result<Value, Un
         Kind::Url if !url(given) => Err(("url", "expected: an http or https address")),
         Kind::RichText => {
             let clean = rich::clean(given);
-            if card::found(&clean) { Err(("card_number", "card numbers are not accepted here")) } else { Ok(clean.into()) }
+            if card::found(&clean) {
+                Err(("card_number", "card numbers are not accepted here"))
+            } else {
+                Ok(clean.into())
+            }
         }
         _ => Ok(given.into()),
     }
@@ -182,7 +191,8 @@ fn text(field: &Field, pattern: Option<&Regex>, given: &str) -> Result<Value, Un
 
 /// A mail address as forms mean it: one `@`, no blanks, a host with a dot.
 fn email(text: &str) -> bool {
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"');
+    let plain =
+        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"');
     let Some((local, host)) = text.split_once('@') else { return false };
     let label = |l: &str| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-');
     (1..=64).contains(&local.len())

@@ -7,12 +7,7 @@ use manifest::{Derived, Field, Kind, Target};
 use serde_json::json;
 use store::{Tx, Value};
 
-use crate::{
-    collect::Errors,
-    shelf::Shelf,
-    sql,
-    write::Writer,
-};
+use crate::{collect::Errors, shelf::Shelf, sql, write::Writer};
 
 /// What looking up brought.
 #[derive(Default)]
@@ -90,7 +85,8 @@ pub(crate) async fn refers<M: Mode>(
                 let query = w.records.shapes.read(text);
                 let mut row_values = None;
                 tx.each(&query, args, |row| {
-                    let read = (1..=copies.len()).map(|column| row.get::<Value>(column)).collect::<Result<Vec<_>, _>>()?;
+                    let read =
+                        (1..=copies.len()).map(|column| row.get::<Value>(column)).collect::<Result<Vec<_>, _>>()?;
                     row_values = Some(read);
                     Ok(())
                 })

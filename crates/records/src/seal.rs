@@ -67,7 +67,8 @@ pub(crate) async fn fill(
         from = hole.at;
         let text = open(records, shelf, home, (hole.field, &hole.row), &hole.blob).await?;
         if let Some(field) = shelf.field(hole.field) {
-            let shown = if field.kind == manifest::Kind::RichText { records.clean.shown(&text) } else { text.as_str().into() };
+            let shown =
+                if field.kind == manifest::Kind::RichText { records.clean.shown(&text) } else { text.as_str().into() };
             json::value(&mut out, field, Seen::Text(&shown), records.digits, records.app.currency);
         }
     }

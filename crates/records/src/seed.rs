@@ -73,6 +73,9 @@ impl Records {
     pub async fn publish_due(&self, tx: Tx<Write>) -> Result<Receipt, Failure> {
         let now = self.clock.now();
         let batch = tx.batch::<Own>("records/due");
-        self.scheduled().fold(batch, |b, s| b.any(&self.shapes.write(sql::due(&s.def)), vec![now.into()])).commit().await
+        self.scheduled()
+            .fold(batch, |b, s| b.any(&self.shapes.write(sql::due(&s.def)), vec![now.into()]))
+            .commit()
+            .await
     }
 }

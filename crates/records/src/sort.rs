@@ -44,7 +44,8 @@ fn column(shelf: &Shelf, readable: FieldSet, name: &str) -> Result<bool, Failure
         "published_at" if shelf.def.drafts => return Ok(true),
         _ => {}
     }
-    let Some((at, field)) = shelf.def.position(name).filter(|at| readable.has(*at)).and_then(|at| Some((at, shelf.field(at)?)))
+    let Some((at, field)) =
+        shelf.def.position(name).filter(|at| readable.has(*at)).and_then(|at| Some((at, shelf.field(at)?)))
     else {
         return Err(Failure::field(crate::body::named(name), "unknown", "no such field to sort by"));
     };

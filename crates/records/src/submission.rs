@@ -166,7 +166,8 @@ async fn commit(
         }
     }
     let shown = |share: &&manifest::Share| share.shows.first().is_some_and(|(at, _)| *at == shelf.at);
-    let link = records.app.shares.iter().find(shown).map(|share| (Link::new(share, records.rng.as_ref(), w.now), share));
+    let link =
+        records.app.shares.iter().find(shown).map(|share| (Link::new(share, records.rng.as_ref(), w.now), share));
     if let Some((link, share)) = &link {
         batch = link.add(batch, share, &id, &w.me, w.now);
     }

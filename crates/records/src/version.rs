@@ -3,7 +3,12 @@
 use serde_json::{Map, Value as Json};
 use store::{Batch, Own, Value};
 
-use crate::{draft, shelf::Shelf, sql, write::{Before, Writer}};
+use crate::{
+    draft,
+    shelf::Shelf,
+    sql,
+    write::{Before, Writer},
+};
 
 /// Keeps the record as it was, and lets go of what is older than declared.
 pub(crate) fn keep(w: &Writer<'_>, batch: Batch<Own>, id: &str, was: &Before) -> Batch<Own> {

@@ -138,7 +138,8 @@ impl<'w> Writer<'w> {
             }
             _ => (&shelf.sql.insert, Failure::internal("records: nothing was inserted")),
         };
-        batch = if kept { batch.returning(1, statement, args, failure) } else { batch.expect(1, statement, args, failure) };
+        batch =
+            if kept { batch.returning(1, statement, args, failure) } else { batch.expect(1, statement, args, failure) };
         self.attach(batch, &id, files)
     }
 
@@ -186,7 +187,8 @@ impl<'w> Writer<'w> {
     ) -> Batch<Own> {
         let mut bound = Bound::default();
         bound.put(id);
-        let mut sets = vec![format!("\"updated_at\" = {}", bound.put(self.now)), "\"version\" = \"version\" + 1".to_owned()];
+        let mut sets =
+            vec![format!("\"updated_at\" = {}", bound.put(self.now)), "\"version\" = \"version\" + 1".to_owned()];
         let mut after: Vec<String> = self.shelf.def.fields.iter().map(|f| quoted(f.id)).collect();
         for (at, value) in change.values {
             if let (Some(field), Some(slot)) = (self.shelf.field(at), after.get_mut(at)) {
@@ -208,7 +210,11 @@ impl<'w> Writer<'w> {
         let statement = self.records.shapes.write(text);
         let failure = if expected.is_some() { Failure::Stale } else { crate::answer::absent(id) };
         let args = bound.into_values();
-        let batch = if kept { batch.returning(1, &statement, args, failure) } else { batch.expect(1, &statement, args, failure) };
+        let batch = if kept {
+            batch.returning(1, &statement, args, failure)
+        } else {
+            batch.expect(1, &statement, args, failure)
+        };
         self.attach(batch, id, change.files)
     }
 

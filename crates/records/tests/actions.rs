@@ -1,15 +1,22 @@
 //! Declared actions, public forms and links.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers, too")]
+
 mod bench;
 
 use std::sync::Arc;
 
-use bench::{Bench, OWNER, Who, code, codes, read};
+use bench::{Bench, OWNER, Who, code, codes};
 use kernel::{Failure, Reason};
 use serde_json::{Map, Value as Json, json};
 
-async fn bench() -> Bench {
-    Bench::open(read(include_str!("app.toml"))).await
+suite! {
+    crate::bench::read(include_str!("app.toml"));
+    two_hundred_redemptions_of_ten_uses_win_ten_times
+    concurrent_refunds_never_exceed_the_total
+    inputs_are_checked_like_fields
+    a_pair_redeems_once
+    a_submission_makes_an_order_and_a_receipt
 }
 
 async fn seed(b: &Bench, collection: &str, fields: Json, publish: bool) -> String {
@@ -19,9 +26,8 @@ async fn seed(b: &Bench, collection: &str, fields: Json, publish: bool) -> Strin
     b.records.seed(b.tx("record.seeded"), seed).await.unwrap_or_else(|f| panic!("{f:?}")).to_string()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_redemptions_of_ten_uses_win_ten_times() {
-    let b = Arc::new(bench().await);
+async fn two_hundred_redemptions_of_ten_uses_win_ten_times(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await.map(Arc::new) else { return };
     let fields = json!({"code": "TEN10", "ends": "2030-01-01T00:00:00Z", "uses_max": 10});
     let promotion = seed(&b, "promotions", fields, true).await;
     let mut orders = Vec::new();
@@ -30,7 +36,9 @@ async fn two_hundred_redemptions_of_ten_uses_win_ten_times() {
     }
     let calls = orders.into_iter().map(|order| {
         let (b, promotion) = (Arc::clone(&b), promotion.clone());
-        tokio::spawn(async move { b.act(Who::Visitor, "promotions", &promotion, "redeem", json!({"order": order})).await })
+        tokio::spawn(
+            async move { b.act(Who::Visitor, "promotions", &promotion, "redeem", json!({"order": order})).await },
+        )
     });
     let (mut won, mut lost) = (0, 0);
     for call in calls.collect::<Vec<_>>() {
@@ -51,9 +59,8 @@ async fn two_hundred_redemptions_of_ten_uses_win_ten_times() {
     assert_eq!(b.list(OWNER, "redemptions", &[("count", "true")]).await.unwrap()["count"], 10);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_refunds_never_exceed_the_total() {
-    let b = Arc::new(bench().await);
+async fn concurrent_refunds_never_exceed_the_total(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await.map(Arc::new) else { return };
     let dish = b.made("dishes", json!({"name": "Soup", "price": "10.00 EUR"})).await;
     let order = seed(&b, "orders", json!({"status": "paid", "ref": "pi_1"}), false).await;
     b.made("lines", json!({"order": order, "dish": dish, "count": 10})).await;
@@ -72,16 +79,16 @@ async fn concurrent_refunds_never_exceed_the_total() {
     assert_eq!((won, after["refunded"].as_str(), after["status"].as_str()), (33, Some("99.00 EUR"), Some("paid")));
     let too_much = b.act(OWNER, "orders", &order, "refund", json!({"amount": "1.01 EUR", "reason": "x"})).await;
     assert!(matches!(too_much.err(), Some(Failure::Conflict(words)) if words.contains("`refunded`")));
-    let last = b.act(OWNER, "orders", &order, "refund", json!({"amount": "1.00 EUR", "reason": "x"})).await.unwrap().json();
+    let last =
+        b.act(OWNER, "orders", &order, "refund", json!({"amount": "1.00 EUR", "reason": "x"})).await.unwrap().json();
     assert_eq!((last["refunded"].as_str(), last["status"].as_str()), (Some("100.00 EUR"), Some("refunded")));
     let over = b.act(OWNER, "orders", &order, "refund", json!({"amount": "1.00 EUR", "reason": "x"})).await;
     assert!(matches!(over.err(), Some(Failure::Conflict(words)) if words.contains("`status`")));
     assert!(b.leaves().await.iter().filter(|l| l.starts_with("orders.refund ")).count() == 34);
 }
 
-#[tokio::test]
-async fn inputs_are_checked_like_fields() {
-    let b = bench().await;
+async fn inputs_are_checked_like_fields(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let order = seed(&b, "orders", json!({"status": "paid"}), false).await;
     let mut found = codes(b.act(OWNER, "orders", &order, "refund", json!({"amount": "0 EUR", "extra": 1})).await);
     found.sort();
@@ -95,12 +102,14 @@ async fn inputs_are_checked_like_fields() {
     let path = format!("POST /api/v1/collections/orders/records/{order}/actions/close");
     let stale = b.send(OWNER, &path, &[("if-match", "\"v7\"")], b"{}".to_vec()).await;
     assert_eq!(stale.err(), Some(Failure::Stale));
-    assert_eq!(b.act(Who::Visitor, "orders", &order, "close", json!({})).await.err(), Some(Failure::Refused(Reason::NotGranted)));
+    assert_eq!(
+        b.act(Who::Visitor, "orders", &order, "close", json!({})).await.err(),
+        Some(Failure::Refused(Reason::NotGranted))
+    );
 }
 
-#[tokio::test]
-async fn a_pair_redeems_once() {
-    let b = bench().await;
+async fn a_pair_redeems_once(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let fields = json!({"code": "TWICE", "ends": "2030-01-01T00:00:00Z"});
     let promotion = seed(&b, "promotions", fields, true).await;
     let order = b.made("orders", json!({})).await;
@@ -113,9 +122,8 @@ async fn a_pair_redeems_once() {
     assert!(matches!(late.err(), Some(Failure::Conflict(words)) if words.contains("`ends`")));
 }
 
-#[tokio::test]
-async fn a_submission_makes_an_order_and_a_receipt() {
-    let b = bench().await;
+async fn a_submission_makes_an_order_and_a_receipt(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let dish = b.made("dishes", json!({"name": "Soup", "price": "4.00 EUR"})).await;
     let line = "POST /api/v1/submissions/order";
     let form = json!({
@@ -145,7 +153,11 @@ async fn a_submission_makes_an_order_and_a_receipt() {
         (with(&|f| f["customer"]["note"] = json!("x")), "customer/note", "unknown"),
         (with(&|f| f["customer"]["email"] = json!("x")), "customer/email", "email"),
         (with(&|f| f["customer"] = json!("x")), "customer", "type"),
-        (with(&|f| f["lines"] = json!([{"dish": dish}, {"dish": dish}, {"dish": dish}, {"dish": dish}])), "lines", "too_long"),
+        (
+            with(&|f| f["lines"] = json!([{"dish": dish}, {"dish": dish}, {"dish": dish}, {"dish": dish}])),
+            "lines",
+            "too_long",
+        ),
     ];
     for (form, field, code) in tries {
         assert_eq!(codes(b.call(Who::Visitor, line, form).await), [(field.to_owned(), code)]);

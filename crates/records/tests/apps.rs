@@ -1,8 +1,10 @@
 //! Every app's collections become tables, statements and routes that the engine accepts.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers, too")]
+
 mod bench;
 
-use bench::{Bench, OWNER, Who, read};
+use bench::{Bench, Who, place, read};
 use kernel::Failure;
 
 const APPS: [&str; 5] = ["nordkestrel", "kwestra", "kontraktr", "estokad", "connectwyze"];
@@ -10,10 +12,24 @@ const APPS: [&str; 5] = ["nordkestrel", "kwestra", "kontraktr", "estokad", "conn
 #[tokio::test]
 async fn every_collection_lists_and_answers_absent_records_alike() {
     for name in APPS {
+        whole(name, place::sqlite()).await;
+    }
+}
+
+#[tokio::test]
+async fn every_collection_lists_and_answers_alike_on_postgres() {
+    for name in APPS {
+        if let Some(place) = place::postgres().await {
+            whole(name, place).await;
+        }
+    }
+}
+
+async fn whole(name: &str, place: place::Place) {
+    {
         let path = format!("{}/../../apps/{name}/app.toml", env!("CARGO_MANIFEST_DIR"));
-        let bench = Bench::open(read(&std::fs::read_to_string(path).unwrap())).await;
+        let bench = Bench::open(read(&std::fs::read_to_string(path).unwrap()), place).await;
         let owner = Who::Role(bench.app.roles[0].id, 1);
-        let _ = OWNER;
         for c in &bench.app.collections {
             let page = bench.list(owner, c.id, &[("count", "true"), ("sort", "-created_at")]).await;
             let page = page.unwrap_or_else(|f| panic!("{name} {}: {f:?}", c.id));

@@ -1,21 +1,32 @@
 //! Records through their routes.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers, too")]
+
 mod bench;
 
-use bench::{Bench, OWNER, Who, code, codes, read, user};
+use bench::{Bench, OWNER, Who, code, codes, user};
 use kernel::{Failure, Reason};
 use serde_json::{Value as Json, json};
+
+suite! {
+    crate::bench::read(include_str!("app.toml"));
+    a_record_lives_its_life
+    everything_wrong_is_named_at_once
+    values_are_checked_by_kind
+    hostile_bodies_get_clear_words
+    lists_filter_sort_and_page
+    bad_questions_are_refused
+    rows_out_of_reach_are_not_there
+    derived_fields_follow
+    drafts_wait_until_they_are_published
+    batches_are_all_or_nothing
+}
 
 const CLERK: Who = Who::Role("clerk", 2);
 const EDITOR: Who = Who::Role("editor", 3);
 
-async fn bench() -> Bench {
-    Bench::open(read(include_str!("app.toml"))).await
-}
-
-#[tokio::test]
-async fn a_record_lives_its_life() {
-    let b = bench().await;
+async fn a_record_lives_its_life(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let made = b.create(OWNER, "customers", json!({"name": "Åsa \"A\"\n", "email": "asa@example.com"})).await.unwrap();
     let record = made.json();
     assert_eq!((made.status, made.etag(), record["version"].as_i64()), (201, "\"v1\"".into(), Some(1)));
@@ -34,7 +45,10 @@ async fn a_record_lives_its_life() {
     }
     let odd = b.send(OWNER, &format!("PATCH {path}"), &[("if-match", "v2")], b"{}".to_vec()).await;
     assert!(matches!(odd.err(), Some(Failure::BadInput(_))));
-    assert_eq!(b.send(OWNER, &format!("DELETE {path}"), &[("if-match", "\"v9\"")], vec![]).await.err(), Some(Failure::Stale));
+    assert_eq!(
+        b.send(OWNER, &format!("DELETE {path}"), &[("if-match", "\"v9\"")], vec![]).await.err(),
+        Some(Failure::Stale)
+    );
     assert_eq!(b.call(OWNER, &format!("DELETE {path}"), Json::Null).await.unwrap().status, 204);
     assert_eq!(b.one(OWNER, "customers", &id).await, Err(Failure::NotFound));
     for line in [format!("DELETE {path}"), format!("PATCH {path}")] {
@@ -46,9 +60,8 @@ async fn a_record_lives_its_life() {
     }
 }
 
-#[tokio::test]
-async fn everything_wrong_is_named_at_once() {
-    let b = bench().await;
+async fn everything_wrong_is_named_at_once(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let given = json!({
         "number": 7, "total": "1.00 EUR", "ref": "x", "nonsense": 1, "id": "x", "tip": "1 USD", "status": "lost",
         "customer": "01910000-0000-7000-8000-000000000001", "clerk": user(77).to_string(), "reason": "x".repeat(401),
@@ -75,9 +88,8 @@ async fn everything_wrong_is_named_at_once() {
     assert_eq!(found, [("email".to_owned(), "forbidden"), ("note".to_owned(), "unknown")]);
 }
 
-#[tokio::test]
-async fn values_are_checked_by_kind() {
-    let b = bench().await;
+async fn values_are_checked_by_kind(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let refused = [
         ("title", json!("a\u{0}b"), "characters"),
         ("title", json!(" "), "required"),
@@ -121,15 +133,17 @@ async fn values_are_checked_by_kind() {
     for (name, value) in given.as_object().unwrap().iter().filter(|(n, _)| !["body", "go_live"].contains(&n.as_str())) {
         assert_eq!(made[name], *value, "{name}");
     }
-    assert_eq!((made["body"].as_str(), made["go_live"].as_str()), (Some("<p>Hi</p>"), Some("2030-01-01T00:00:00.000Z")));
+    assert_eq!(
+        (made["body"].as_str(), made["go_live"].as_str()),
+        (Some("<p>Hi</p>"), Some("2030-01-01T00:00:00.000Z"))
+    );
     assert_eq!(b.one(EDITOR, "pages", made["id"].as_str().unwrap()).await.unwrap(), made);
     let again = b.create(EDITOR, "pages", json!({"title": "u", "slug": "a-b"})).await;
     assert!(matches!(again, Err(Failure::Unique(columns)) if columns.contains("slug")));
 }
 
-#[tokio::test]
-async fn hostile_bodies_get_clear_words() {
-    let b = bench().await;
+async fn hostile_bodies_get_clear_words(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let line = "POST /api/v1/collections/deals/records";
     for body in ["{\"title\":", "[]", "7", "{\"title\":\"a\",\"title\":\"b\"}", "{\"title\":\"\u{1}\"}"] {
         let outcome = b.send(OWNER, line, &[("content-type", "application/json")], body.as_bytes().to_vec()).await;
@@ -144,10 +158,11 @@ async fn hostile_bodies_get_clear_words() {
     assert_eq!(found, [("?".to_owned(), "unknown"), ("?".to_owned(), "unknown")]);
 }
 
-#[tokio::test]
-async fn lists_filter_sort_and_page() {
-    let b = bench().await;
-    for (title, value) in [("b%_x", Some(3)), ("A", Some(1)), ("c", None), ("B", Some(2)), ("d", None), ("é'\"", Some(2))] {
+async fn lists_filter_sort_and_page(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
+    for (title, value) in
+        [("b%_x", Some(3)), ("A", Some(1)), ("c", None), ("B", Some(2)), ("d", None), ("é'\"", Some(2))]
+    {
         b.made("deals", json!({"title": title, "value": value})).await;
     }
     let titles = |page: &Json| -> Vec<String> {
@@ -189,33 +204,65 @@ async fn lists_filter_sort_and_page() {
     assert!(page["items"][0].get("value").is_none() && page["items"][0].get("title").is_some());
 }
 
-#[tokio::test]
-async fn bad_questions_are_refused() {
-    let b = bench().await;
+async fn bad_questions_are_refused(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     for n in 0..3 {
         b.made("deals", json!({"title": format!("t{n}")})).await;
     }
     let deep = format!("{}value = 1{}", "(".repeat(12), ")".repeat(12));
     let wide = vec!["value = 1"; 65].join(" or ");
     let long = format!("title = \"{}\"", "x".repeat(5000));
-    for filter in ["value", "value =", "= 1", "value = 1 and", "(value = 1", "value = \"x", "value = 1)", "value 1", "value like 2", "#", deep.as_str(), wide.as_str(), long.as_str()] {
+    for filter in [
+        "value",
+        "value =",
+        "= 1",
+        "value = 1 and",
+        "(value = 1",
+        "value = \"x",
+        "value = 1)",
+        "value 1",
+        "value like 2",
+        "#",
+        deep.as_str(),
+        wide.as_str(),
+        long.as_str(),
+    ] {
         let outcome = b.list(OWNER, "deals", &[("filter", filter)]).await;
         assert!(matches!(outcome, Err(Failure::BadInput(_))), "{filter}: {outcome:?}");
     }
-    for (filter, code) in [("nope = 1", "unknown"), ("value = \"x\"", "type"), ("value ~ \"1\"", "operator"), ("value = @me", "type")] {
-        assert_eq!(self::code(b.list(OWNER, "deals", &[("filter", filter)]).await.map(|_| unreachable!())), [code].into(), "{filter}");
+    for (filter, code) in
+        [("nope = 1", "unknown"), ("value = \"x\"", "type"), ("value ~ \"1\"", "operator"), ("value = @me", "type")]
+    {
+        assert_eq!(
+            self::code(b.list(OWNER, "deals", &[("filter", filter)]).await.map(|_| unreachable!())),
+            [code].into(),
+            "{filter}"
+        );
     }
-    for query in [("limit", "0"), ("limit", "201"), ("limit", "x"), ("cursor", "zzz"), ("sort", "title,value,-id,created_at"), ("sort", "title,title"), ("count", "maybe")] {
+    for query in [
+        ("limit", "0"),
+        ("limit", "201"),
+        ("limit", "x"),
+        ("cursor", "zzz"),
+        ("sort", "title,value,-id,created_at"),
+        ("sort", "title,title"),
+        ("count", "maybe"),
+    ] {
         assert!(matches!(b.list(OWNER, "deals", &[query]).await, Err(Failure::BadInput(_))), "{query:?}");
     }
     for query in [("sort", "nope"), ("fields", "title,nope"), ("nope", "1")] {
         assert!(matches!(b.list(OWNER, "deals", &[query]).await, Err(Failure::Invalid(_))), "{query:?}");
     }
     // A cursor belongs to its question, and no bit of it may change.
-    let next = b.list(OWNER, "deals", &[("sort", "title"), ("limit", "1")]).await.unwrap()["next"].as_str().unwrap().to_owned();
+    let next = b.list(OWNER, "deals", &[("sort", "title"), ("limit", "1")]).await.unwrap()["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(b.list(OWNER, "deals", &[("sort", "title"), ("cursor", &next)]).await.is_ok());
     assert!(b.list(OWNER, "deals", &[("sort", "-title"), ("cursor", &next)]).await.is_err());
-    assert!(b.list(OWNER, "deals", &[("sort", "title"), ("filter", "value is null"), ("cursor", &next)]).await.is_err());
+    assert!(
+        b.list(OWNER, "deals", &[("sort", "title"), ("filter", "value is null"), ("cursor", &next)]).await.is_err()
+    );
     for at in 0..next.len() {
         let mut changed = next.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -229,7 +276,8 @@ async fn bad_questions_are_refused() {
         let b = &b;
         async move {
             let mut answers = Vec::new();
-            for query in [("filter", format!("{name} = \"x\"")), ("sort", name.to_owned()), ("fields", name.to_owned())] {
+            for query in [("filter", format!("{name} = \"x\"")), ("sort", name.to_owned()), ("fields", name.to_owned())]
+            {
                 let failure = b.list(CLERK, "customers", &[(query.0, &query.1)]).await.unwrap_err();
                 answers.push(format!("{failure:?}").replace(name, "?"));
             }
@@ -237,12 +285,14 @@ async fn bad_questions_are_refused() {
         }
     };
     assert_eq!(outsider("note").await, outsider("zzzz").await);
-    assert_eq!(code(b.list(CLERK, "customers", &[("filter", "email = \"a@b.co\"")]).await.map(|_| unreachable!())), ["encrypted"].into());
+    assert_eq!(
+        code(b.list(CLERK, "customers", &[("filter", "email = \"a@b.co\"")]).await.map(|_| unreachable!())),
+        ["encrypted"].into()
+    );
 }
 
-#[tokio::test]
-async fn rows_out_of_reach_are_not_there() {
-    let b = bench().await;
+async fn rows_out_of_reach_are_not_there(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let theirs = b.made("deals", json!({"title": "theirs"})).await;
     assert_eq!(b.one(CLERK, "deals", &theirs).await, Err(Failure::NotFound));
     assert_eq!(b.list(CLERK, "deals", &[("count", "true")]).await.unwrap()["count"], 0);
@@ -263,18 +313,21 @@ async fn rows_out_of_reach_are_not_there() {
     assert_eq!(refused, ["reference"].into());
 }
 
-#[tokio::test]
-async fn derived_fields_follow() {
-    let b = bench().await;
+async fn derived_fields_follow(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let dish = b.made("dishes", json!({"name": "Soup", "price": "4.05 EUR"})).await;
     let (first, order) = (b.made("orders", json!({})).await, b.made("orders", json!({})).await);
     let number = |r: &Json| r["number"].as_i64().unwrap();
     let (a, o) = (b.one(OWNER, "orders", &first).await.unwrap(), b.one(OWNER, "orders", &order).await.unwrap());
     assert_eq!((number(&a), number(&o), o["total"].as_str()), (1, 2, Some("0.00 EUR")));
-    let line = b.create(OWNER, "lines", json!({"order": order, "dish": dish, "count": 3, "hours": 0.333333})).await.unwrap();
+    let line =
+        b.create(OWNER, "lines", json!({"order": order, "dish": dish, "count": 3, "hours": 0.333333})).await.unwrap();
     let (id, line) = (line.id(), line.json());
     let money = |r: &Json, f: &str| r[f].as_str().unwrap().to_owned();
-    assert_eq!((money(&line, "price"), money(&line, "amount"), money(&line, "worked")), ("4.05 EUR".into(), "12.15 EUR".into(), "1.35 EUR".into()));
+    assert_eq!(
+        (money(&line, "price"), money(&line, "amount"), money(&line, "worked")),
+        ("4.05 EUR".into(), "12.15 EUR".into(), "1.35 EUR".into())
+    );
     b.made("lines", json!({"order": order, "dish": dish})).await;
     let after = b.one(OWNER, "orders", &order).await.unwrap();
     assert_eq!((money(&after, "total"), after["version"].as_i64()), ("16.20 EUR".into(), Some(3)));
@@ -287,7 +340,9 @@ async fn derived_fields_follow() {
     b.call(OWNER, &format!("DELETE {path}"), Json::Null).await.unwrap();
     assert_eq!(money(&b.one(OWNER, "orders", &order).await.unwrap(), "total"), "4.05 EUR");
     // The copy is frozen; a referred record cannot go.
-    b.call(OWNER, &format!("PATCH /api/v1/collections/dishes/records/{dish}"), json!({"price": "9 EUR"})).await.unwrap();
+    b.call(OWNER, &format!("PATCH /api/v1/collections/dishes/records/{dish}"), json!({"price": "9 EUR"}))
+        .await
+        .unwrap();
     assert_eq!(money(&b.one(OWNER, "orders", &order).await.unwrap(), "total"), "4.05 EUR");
     let gone = b.call(OWNER, &format!("DELETE /api/v1/collections/dishes/records/{dish}"), Json::Null).await;
     assert_eq!(gone.err(), Some(Failure::Reference));
@@ -295,26 +350,34 @@ async fn derived_fields_follow() {
     assert_eq!(b.list(OWNER, "lines", &[("count", "true")]).await.unwrap()["count"], 0);
 }
 
-#[tokio::test]
-async fn drafts_wait_until_they_are_published() {
-    let b = bench().await;
+async fn drafts_wait_until_they_are_published(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let page = b.create(EDITOR, "pages", json!({"title": "One"})).await.unwrap();
     let id = page.id();
     assert_eq!((page.json()["published"].as_bool(), page.json()["draft"].as_bool()), (Some(false), Some(false)));
     assert_eq!(b.one(Who::Visitor, "pages", &id).await, Err(Failure::NotFound));
-    assert!(matches!(b.act(EDITOR, "pages", &id, "publish", json!({})).await, Err(Failure::Conflict(w)) if w.contains("`body`")));
+    assert!(
+        matches!(b.act(EDITOR, "pages", &id, "publish", json!({})).await, Err(Failure::Conflict(w)) if w.contains("`body`"))
+    );
     let path = format!("PATCH /api/v1/collections/pages/records/{id}");
     b.call(EDITOR, &path, json!({"body": "<b>x</b>", "secretive": "s1"})).await.unwrap();
     let public = b.act(EDITOR, "pages", &id, "publish", json!({})).await.unwrap().json();
     assert_eq!((public["published"].as_bool(), public["published_at"].is_string()), (Some(true), true));
-    let pending = b.call(EDITOR, &path, json!({"title": "Two", "secretive": "s2", "tags": ["t"]})).await.unwrap().json();
-    assert_eq!((pending["title"].as_str(), pending["draft"].as_bool(), pending["secretive"].as_str()), (Some("Two"), Some(true), Some("s2")));
+    let pending =
+        b.call(EDITOR, &path, json!({"title": "Two", "secretive": "s2", "tags": ["t"]})).await.unwrap().json();
+    assert_eq!(
+        (pending["title"].as_str(), pending["draft"].as_bool(), pending["secretive"].as_str()),
+        (Some("Two"), Some(true), Some("s2"))
+    );
     b.call(EDITOR, &path, json!({"score": 1.5})).await.unwrap();
     let seen = b.one(Who::Visitor, "pages", &id).await.unwrap();
     assert_eq!((seen["title"].as_str(), seen["tags"].is_null(), seen.get("draft")), (Some("One"), true, None));
     assert_eq!(b.list(EDITOR, "pages", &[]).await.unwrap()["items"][0]["title"], "Two");
     let public = b.act(EDITOR, "pages", &id, "publish", json!({})).await.unwrap().json();
-    assert_eq!((public["title"].as_str(), public["draft"].as_bool(), public["score"].as_f64()), (Some("Two"), Some(false), Some(1.5)));
+    assert_eq!(
+        (public["title"].as_str(), public["draft"].as_bool(), public["score"].as_f64()),
+        (Some("Two"), Some(false), Some(1.5))
+    );
     let seen = b.one(Who::Visitor, "pages", &id).await.unwrap();
     assert_eq!((seen["title"].as_str(), seen["secretive"].as_str()), (Some("Two"), Some("s2")));
     let versions = b.get(EDITOR, &format!("/api/v1/collections/pages/records/{id}/versions")).await.unwrap().json();
@@ -332,16 +395,18 @@ async fn drafts_wait_until_they_are_published() {
     assert!(b.one(Who::Visitor, "pages", &id).await.is_ok());
 }
 
-#[tokio::test]
-async fn batches_are_all_or_nothing() {
-    let b = bench().await;
+async fn batches_are_all_or_nothing(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
     let line = |m: &str| format!("{m} /api/v1/collections/deals/records/batch");
     let leaves = b.leaves().await.len();
     let bad = json!([{"op": "create", "fields": {"title": "a"}}, {"op": "create", "fields": {"value": 1}}]);
     assert_eq!(codes(b.call(OWNER, &line("POST"), bad).await), [("1/title".to_owned(), "required")]);
     assert_eq!(code(b.call(OWNER, &line("POST"), json!([{"op": "delete", "id": "x"}])).await).len(), 1);
-    let made = b.call(OWNER, &line("POST"), json!([{"fields": {"title": "a"}}, {"op": "create", "fields": {"title": "b"}}])).await;
-    let ids: Vec<String> = made.unwrap().json()["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().into()).collect();
+    let made = b
+        .call(OWNER, &line("POST"), json!([{"fields": {"title": "a"}}, {"op": "create", "fields": {"title": "b"}}]))
+        .await;
+    let ids: Vec<String> =
+        made.unwrap().json()["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().into()).collect();
     let unknown = "01910000-0000-7000-8000-000000000001";
     let half = json!([{"id": ids[0], "fields": {"value": 1}}, {"id": unknown, "fields": {"value": 1}}]);
     assert_eq!(b.call(OWNER, &line("PATCH"), half).await.err(), Some(Failure::NotFound));

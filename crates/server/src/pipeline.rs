@@ -45,13 +45,7 @@ pub(crate) async fn pass(
         quota: None,
     };
     let (method, head) = (request.method().clone(), request.method() == Method::HEAD);
-    let total = Duration::from_millis(server.app.edge.flood.total.0.max(1).cast_unsigned());
-    // A streamed intake or answer has its own deadlines between pieces; everything else must be done within the total.
-    let answer = match tokio::time::timeout(total, stages(&server, socket, tls, request, &mut trace)).await {
-        Ok(answer) => answer,
-        Err(_) if method.is_safe() => Err(Failure::Busy(1)),
-        Err(_) => Err(Failure::Unknown),
-    };
+    let answer = stages(&server, socket, tls, request, &mut trace).await;
     let reply = answer.unwrap_or_else(|failure| refuse(&server, &trace, failure));
     let status = reply.status;
     let about = About {
@@ -113,8 +107,8 @@ async fn stages(
 
     // A change is not asked for from another site; and who acts, by the roster as it is now.
     let cookie = matches!(tenant.caller().credential(), kernel::Credential::User { cookie: true, .. });
-    let noted = matches!(route.serve.run, Run::Write(_));
-    if noted {
+    let noted = matches!(route.serve.run, Run::Write(_)) || route.action.resource == "audit";
+    if matches!(route.serve.run, Run::Write(_)) {
         transport::cross_site(&parts.method, &headers, &server.origin_of(tenant.home()), cookie)?;
     }
     let principal = server.authentication.principal(tenant).await?;
@@ -126,26 +120,49 @@ async fn stages(
         trace.quota = Some(spend(server, route, matched.template, &principal, None)?);
     }
 
-    // May they? Then the body, and the handler.
+    // May they? Then the body, and the handler. A refusal that only the handler can know leaves its leaf all the same.
     let raw = Raw { params: matched.params, query: query(parts.uri.query())?, headers, body: bytes::Bytes::new(), stream: None };
-    match &route.serve.run {
+    let total = (!matches!(route.serve.intake, Intake::Stream(_))).then(|| flood(server.app.edge.flood.total));
+    let (action, event) = (route.action, route.serve.event);
+    let ready = async |raw, trace: &mut Trace| {
+        let raw = within(total, Failure::TooSlow, take(server, route, raw, body)).await?;
+        if late {
+            trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
+        }
+        Ok(raw)
+    };
+    let answer = match &route.serve.run {
         Run::Read(run) => {
-            let permit = server.access.permit(principal.clone(), route.action, route.serve.event, noted).await?;
-            let raw = take(server, route, raw, body).await?;
-            if late {
-                trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
-            }
-            run(&server.store, permit, raw, None).await
+            let permit = server.access.permit(principal.clone(), action, event, noted).await?;
+            let raw = ready(raw, trace).await?;
+            within(total, Failure::Busy(1), run(&server.store, permit, raw, None)).await
         }
         Run::Write(run) => {
-            let permit = server.access.permit(principal.clone(), route.action, route.serve.event, noted).await?;
-            let raw = take(server, route, raw, body).await?;
-            if late {
-                trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
-            }
-            replay::once(server, &principal, matched.template, raw, |raw, prepare| run(&server.store, permit, raw, prepare))
-                .await
+            let permit = server.access.permit(principal.clone(), action, event, noted).await?;
+            let raw = ready(raw, trace).await?;
+            let run = |raw, prepare| run(&server.store, permit, raw, prepare);
+            within(total, Failure::Unknown, replay::once(server, &principal, matched.template, raw, run)).await
         }
+    };
+    match answer {
+        Err(failure @ Failure::Refused(_)) => Err(server.access.refused(&principal, action, event, failure).await),
+        answer => answer,
+    }
+}
+
+fn flood(limit: manifest::Millis) -> Duration {
+    Duration::from_millis(limit.0.max(1).cast_unsigned())
+}
+
+/// The answer, or `late` when it takes longer than the whole request may. Streams have deadlines between their pieces.
+async fn within<T>(
+    total: Option<Duration>,
+    late: Failure,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match total {
+        None => answer.await,
+        Some(total) => tokio::time::timeout(total, answer).await.unwrap_or(Err(late)),
     }
 }
 
@@ -170,8 +187,7 @@ fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
 
 /// Reads the body as the route wants it, under the edge's caps and deadlines.
 async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> Result<Raw, Failure> {
-    let flood = &server.app.edge.flood;
-    let idle = Duration::from_millis(flood.body_idle.0.max(1).cast_unsigned());
+    let idle = flood(server.app.edge.flood.body_idle);
     match route.serve.intake {
         Intake::None => {
             raw.body = transport::whole(body, 0, idle).await.map_err(|f| match f {
@@ -179,7 +195,7 @@ async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> R
                 other => other,
             })?;
         }
-        Intake::Whole(cap) => raw.body = transport::whole(body, cap.min(flood.body), idle).await?,
+        Intake::Whole(cap) => raw.body = transport::whole(body, cap.min(server.app.edge.flood.body), idle).await?,
         Intake::Stream(cap) => {
             let stream: BodyStream = transport::stream(body, cap, idle)?;
             raw.stream = Some(stream);

@@ -61,7 +61,7 @@ pub(crate) fn jobs(house: &House, order: &Order, now: Time) -> Result<Vec<Job>, 
     let job = |(tenant, apply): &(TenantId, Apply)| {
         let payload = serde_json::to_vec(&payload(*tenant, event, apply))
             .map_err(|_| Failure::internal("store: a job cannot be written"))?;
-        Ok(Job { id: house.rng.id(now).to_string(), tenant: *tenant, payload: payload.into() })
+        Ok(Job { id: house.id(now).to_string(), tenant: *tenant, payload: payload.into() })
     };
     order.then.iter().map(job).collect()
 }

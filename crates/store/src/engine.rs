@@ -3,18 +3,21 @@
 use std::{
     collections::HashSet,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use kernel::{Clock, Event, Failure, Rng, Rows, TenantId, UserId};
+use kernel::{Clock, Event, Failure, Id, Rng, Rows, TenantId, UserId};
 use tokio::sync::oneshot;
 
 use crate::{
     Apply, Chain, Realm, Revoke, Row, Table, Value,
     blobs::Folder,
     ddl::Schemas,
-    postgres, sqlite,
+    folder, postgres, sqlite,
     statement::Text,
     text::{Compiled, Dialect},
     tx::{Once, Refusal},
@@ -66,7 +69,11 @@ pub struct Store {
 }
 
 struct Inner {
+    // First: what it holds open is closed before the folder is given up.
     kind: Kind,
+    lock: Mutex<Option<std::fs::File>>,
+    /// Long reads under way.
+    scans: Arc<AtomicUsize>,
     house: Arc<House>,
     /// Tables of collections: statements that touch them must say `{rows}`.
     collections: HashSet<String>,
@@ -84,6 +91,23 @@ pub(crate) struct House {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) hooks: Hooks,
+    /// Millisecond of the last id, and its place within it.
+    pub(crate) ids: Mutex<(i64, u16)>,
+}
+
+impl House {
+    /// An id that sorts behind those given before it (RFC 9562, 6.2, method 1), so that outboxes drain in order.
+    pub(crate) fn id(&self, now: kernel::Time) -> Id {
+        let mut last = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = match *last {
+            (ms, place) if ms >= now.0 && place < 0xfff => (ms, place + 1),
+            (ms, _) if ms >= now.0 => (ms + 1, 0),
+            _ => (now.0, 0),
+        };
+        let mut random: [u8; 10] = self.rng.array();
+        [random[0], random[1]] = last.1.to_be_bytes();
+        Id::v7(kernel::Time(last.0), random)
+    }
 }
 
 type OnRevoke = Box<dyn Fn(&Revoke) + Send + Sync>;
@@ -159,7 +183,8 @@ impl Store {
         let collections =
             tables.iter().filter(|t| !t.control && !t.name.starts_with('_')).map(|t| t.name.to_string()).collect();
         let schemas = Schemas::new(tables)?;
-        let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default() });
+        let lock = folder::claim(&folder)?;
+        let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default(), ids: Mutex::default() });
         let kind = match engine {
             Engine::Sqlite => Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?),
             Engine::Postgres { url, owner } => {
@@ -168,7 +193,8 @@ impl Store {
             }
         };
         let blobs = Folder::new(folder.join("blobs"));
-        Ok(Self { inner: Arc::new(Inner { kind, house, collections, blobs }) })
+        let (lock, scans) = (Mutex::new(Some(lock)), Arc::default());
+        Ok(Self { inner: Arc::new(Inner { kind, lock, scans, house, collections, blobs }) })
     }
     /// Calls `listener` after each commit that revokes something, before it is acknowledged.
     pub fn on_revoke(&self, listener: impl Fn(&Revoke) + Send + Sync + 'static) {
@@ -215,6 +241,7 @@ impl Store {
             Kind::Sqlite(files) => files.close().await,
             Kind::Postgres(database) => database.close().await,
         }
+        self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(crate) fn blobs(&self) -> &Folder {
@@ -273,8 +300,13 @@ impl Store {
         done: impl FnOnce(Result<(), Failure>) + Send + 'static,
     ) {
         let inner = Arc::clone(&self.inner);
+        if inner.scans.fetch_add(1, Ordering::Relaxed) >= SCANS {
+            inner.scans.fetch_sub(1, Ordering::Relaxed);
+            return done(Err(Failure::Busy(1)));
+        }
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
+            let _counted = Counted(Arc::clone(&inner.scans));
             let tenant = place::<W>(tenant);
             done(match &inner.kind {
                 Kind::Sqlite(files) => files.scan(&runtime, tenant, &sql, &args, limit, &mut with),
@@ -297,6 +329,18 @@ impl Store {
             followed.await.unwrap_or(Err(Failure::Unknown)).map_err(Refusal::Failure)?;
         }
         Ok(committed.kept)
+    }
+}
+
+/// Long reads at once: each holds a thread, and a connection.
+const SCANS: usize = 12;
+
+/// Counts down, however a long read ends.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@ mod blobs;
 mod chain;
 mod ddl;
 mod engine;
+mod folder;
 mod once;
 mod postgres;
 mod row;

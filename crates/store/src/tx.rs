@@ -98,8 +98,10 @@ impl<M: Mode> Tx<M> {
                 let (runtime, last) = (tokio::runtime::Handle::current(), rows.clone());
                 let with = move |row: &Row<'_>| give(&runtime, &rows, R::from_row(row)?);
                 let done = move |outcome: Result<(), Failure>| {
-                    if let Err(failure) = outcome {
-                        let _reader_gone = last.blocking_send(Err(failure));
+                    if let Err(failure) = outcome
+                        && let Err(mpsc::error::TrySendError::Full(late)) = last.try_send(Err(failure))
+                    {
+                        let _reader_gone = last.blocking_send(late);
                     }
                 };
                 self.store.scan::<W>(principal.tenant(), statement, LONGEST, with, done);
@@ -283,9 +285,15 @@ pub(crate) enum Refusal {
 
 impl Batch<Control> {
     /// Changes that must follow in `tenant`'s own database: they go into control's outbox with this batch and are applied
-    /// exactly once, with a leaf of the same event; `commit` returns after they were.
+    /// exactly once, with a leaf of the same event; `commit` returns after they were. On SQLite the house's commit stands
+    /// even where the tenant's database refuses its part: let that part be something that cannot fail.
     #[must_use]
     pub fn then(mut self, tenant: TenantId, apply: Apply) -> Self {
+        // Found wrong now rather than after the house's commit.
+        for (sql, args) in &apply.steps {
+            let bound = crate::text::Compiled::new(sql, false).bind(args.clone(), &Rows::All, None);
+            self.order.fault = self.order.fault.take().or(bound.err());
+        }
         self.order.then.push((tenant, apply));
         self
     }

@@ -43,7 +43,11 @@ pub fn acceptable(name: &str, tenancy: &Tenancy) -> Result<(), Failure> {
 fn alike(name: &str, reserved: &str) -> bool {
     let folded = fold(name);
     let name = folded.as_str();
-    name == reserved || [b'l', b'i'].into_iter().any(|one| skeleton(name, one) == skeleton(reserved, one))
+    let (name, reserved) = (skeleton(name), skeleton(reserved));
+    // The digit 1 passes for an l and for an i, each time anew: `10g1n`.
+    let one = |a: char, b: char| a == '1' && matches!(b, 'l' | 'i');
+    name.chars().count() == reserved.chars().count()
+        && name.chars().zip(reserved.chars()).all(|(a, b)| a == b || one(a, b) || one(b, a))
 }
 
 /// Capitals, surrounding dots and spaces, and full-width forms (what NFKC would make of them) folded away.
@@ -59,11 +63,10 @@ fn fold(name: &str) -> String {
         .collect()
 }
 
-/// Letters that pass for another: digits, and pairs that run together. `one` is what the digit 1 stands for.
-fn skeleton(name: &str, one: u8) -> String {
+/// Letters that pass for another: digits other than 1, and pairs that run together.
+fn skeleton(name: &str) -> String {
     let letter = |c: char| match c {
         '0' => 'o',
-        '1' => char::from(one),
         '3' => 'e',
         '4' => 'a',
         '5' => 's',

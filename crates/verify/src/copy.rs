@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD}};
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use crate::wire::find;
+use crate::{evidence::Miss, wire::find};
 
 /// Every file below `folder`.
 ///
@@ -34,13 +34,17 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Copies a data folder while its server runs: databases through SQLite's backup interface, from outside the server's
-/// process; every other file as it is.
+/// process; every other file as it is. Of the tenants' own files only those of `tenants`.
 ///
 /// # Errors
 /// When a database cannot be read.
-pub fn folder(from: &Path, to: &Path) -> io::Result<()> {
+pub fn folder(from: &Path, to: &Path, tenants: &[&str]) -> io::Result<()> {
     for file in files(from)? {
         let Ok(rest) = file.strip_prefix(from) else { continue };
+        let stem = rest.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        if rest.components().count() > 1 && stem.len() == 36 && !tenants.contains(&stem) {
+            continue;
+        }
         let target = to.join(rest);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;
@@ -93,6 +97,23 @@ pub fn forms(text: &str) -> Vec<Vec<u8>> {
     out
 }
 
+/// Runs disk work where it holds nobody up.
+///
+/// # Errors
+/// Unclear when it was cut off.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Miss> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Miss::Unclear("disk work was cut off".to_owned()))
+}
+
+/// [`holding`], aside.
+///
+/// # Errors
+/// Unclear when the folder cannot be read.
+pub async fn search(folder: &Path, forms: Vec<Vec<u8>>) -> Result<(Vec<PathBuf>, usize), Miss> {
+    let folder = folder.to_owned();
+    Ok(aside(move || holding(&folder, &forms)).await??)
+}
+
 /// Files below `folder` that hold one of the forms; unreadable ones (sockets, gone meanwhile) are passed over.
 ///
 /// # Errors
@@ -127,7 +148,7 @@ mod tests {
         let live = Connection::open(folder.path().join("a.db")).unwrap();
         live.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (7);").unwrap();
         let to = folder.path().join("copy");
-        super::folder(folder.path(), &to).unwrap();
+        super::folder(folder.path(), &to, &[]).unwrap();
         let copy = Connection::open(to.join("a.db")).unwrap();
         assert_eq!(copy.query_row("SELECT x FROM t", [], |r| r.get::<_, i64>(0)).unwrap(), 7);
         assert!(!to.join("a.db-wal").exists());

@@ -249,7 +249,12 @@ fn xml(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::evidence::{Evidence, Finding};
-    use manifest::{CheckKind, Segment};
+    use manifest::CheckKind;
+
+    /// The words of a page's only promise.
+    fn words() -> Vec<manifest::Segment> {
+        Vec::new()
+    }
 
     fn judged(id: &str, verdict: Verdict) -> Judged {
         let claim = PageClaim {
@@ -257,7 +262,7 @@ mod tests {
             checks: vec!["tenant.cross_read"],
             kind: CheckKind::Probed,
             max_age: None,
-            words: vec![Segment::Text("Ask and get nothing.".into())],
+            words: words(),
             section: "Walls".into(),
             line: 1,
         };

@@ -88,7 +88,7 @@ pub struct Tokens {
     pub refresh: String,
     /// The device secret, if one was given.
     pub device: String,
-    made: (Instant, i64),
+    pub(crate) made: (Instant, i64),
 }
 
 /// A running instance with the means to act on it.

@@ -23,7 +23,7 @@ use limits::Strikes;
 use manifest::App;
 use route::{Body, Raw, Reply, Route, Run};
 use serde_json::Value;
-use store::{Control, Engine, Lookup, Options, Own, Query, Store, Tx, statements};
+use store::{Control, Engine, Lookup, Options, Own, Store, Tx, statements};
 use tenancy::{Hosts, Plan, Tenancy, roster};
 
 statements! {

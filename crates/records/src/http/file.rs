@@ -51,7 +51,11 @@ async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &Pieces) 
     let shelf = &drawer.desk.shelf;
     let field = shelf.field(drawer.field).ok_or(Failure::NotFound)?;
     if !w.allowed.write.has(drawer.field) || field.read_only {
-        return Err(if w.allowed.read.has(drawer.field) { Failure::Refused(Reason::NotGranted) } else { Failure::NotFound });
+        return Err(if w.allowed.read.has(drawer.field) {
+            Failure::Refused(Reason::NotGranted)
+        } else {
+            Failure::NotFound
+        });
     }
     input.only(&["name"])?;
     let declared = input.media_type();

@@ -44,7 +44,9 @@ pub(super) fn routes(records: &Arc<Records>) -> Vec<Route> {
             path: format!("/api/v1/shares/{}", share.id),
             action: may(shelf.def.id, "read"),
             tier: "api",
-            serve: post("share.created", with(&of, make)).taking(Intake::Whole(FORM)).described(given, serde_json::Value::Null),
+            serve: post("share.created", with(&of, make))
+                .taking(Intake::Whole(FORM))
+                .described(given, serde_json::Value::Null),
         });
     }
     if let Some(first) = records.app.shares.first() {

@@ -53,7 +53,12 @@ fn reads(desk: &Arc<Desk>) -> Vec<Route> {
     let (record, page) = (describe::record(desk), describe::page(desk));
     let action = may(c, "read");
     let mut routes = vec![
-        Route { path: all, action, tier: "api", serve: get(with(desk, record::list)).described(describe::query(), page) },
+        Route {
+            path: all,
+            action,
+            tier: "api",
+            serve: get(with(desk, record::list)).described(describe::query(), page),
+        },
         Route {
             path: one.clone(),
             action,
@@ -73,7 +78,12 @@ fn changes(desk: &Arc<Desk>) -> Vec<Route> {
     let (all, c) = (base(desk), desk.shelf.def.id);
     let (one, batch) = (format!("{all}/{{id}}"), format!("{all}/batch"));
     let (fresh, change, record) = (describe::fresh(desk), describe::change(desk), describe::record(desk));
-    let route = |path: &str, verb, serve| Route { path: path.to_owned(), action: may(c, verb), tier: "api", serve: whole(desk, serve) };
+    let route = |path: &str, verb, serve| Route {
+        path: path.to_owned(),
+        action: may(c, verb),
+        tier: "api",
+        serve: whole(desk, serve),
+    };
     let mut routes = vec![
         route(&all, "create", post("record.created", with(desk, record::create)).described(fresh, record.clone())),
         route(
@@ -85,19 +95,22 @@ fn changes(desk: &Arc<Desk>) -> Vec<Route> {
     if desk.shelf.def.append_only {
         return routes;
     }
-    let erase = delete("record.deleted", with(desk, record::erase)).described(serde_json::Value::Null, serde_json::Value::Null);
+    let erase =
+        delete("record.deleted", with(desk, record::erase)).described(serde_json::Value::Null, serde_json::Value::Null);
     routes.extend([
         route(&one, "write", patch("record.updated", with(desk, record::change)).described(change, record)),
         Route { path: one, action: may(c, "delete"), tier: "api", serve: erase },
         route(
             &batch,
             "write",
-            patch("records.updated", with(desk, record::batch_change)).described(describe::batch(), describe::batched()),
+            patch("records.updated", with(desk, record::batch_change))
+                .described(describe::batch(), describe::batched()),
         ),
         route(
             &batch,
             "delete",
-            delete("records.deleted", with(desk, record::batch_erase)).described(describe::batch(), describe::batched()),
+            delete("records.deleted", with(desk, record::batch_erase))
+                .described(describe::batch(), describe::batched()),
         ),
     ]);
     routes
@@ -138,7 +151,12 @@ fn files(desk: &Arc<Desk>) -> Vec<Route> {
             tier: "uploads",
             serve: post("file.uploaded", with(&drawer, file::upload)).taking(cap),
         });
-        routes.push(Route { path: one.clone(), action: may(c, "read"), tier: "api", serve: get(with(&drawer, file::download)) });
+        routes.push(Route {
+            path: one.clone(),
+            action: may(c, "read"),
+            tier: "api",
+            serve: get(with(&drawer, file::download)),
+        });
         if !desk.shelf.def.append_only {
             let serve = put("file.uploaded", with(&drawer, file::replace)).taking(cap);
             routes.push(Route { path: one, action: may(c, "write"), tier: "uploads", serve });

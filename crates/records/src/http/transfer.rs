@@ -22,8 +22,7 @@ const IMPORT: u64 = 2 << 30;
 pub(super) fn routes(desk: &Arc<Desk>) -> Vec<Route> {
     let (base, c) = (base(desk), desk.shelf.def.id);
     let serve = post("records.imported", with(desk, import_rows)).taking(Intake::Stream(IMPORT));
-    let mut routes =
-        vec![Route { path: format!("{base}/import"), action: may(c, "create"), tier: "imports", serve }];
+    let mut routes = vec![Route { path: format!("{base}/import"), action: may(c, "create"), tier: "imports", serve }];
     if desk.records.app.data.export.contains(&desk.shelf.at) {
         let serve = get_audited("records.exported", with(desk, export));
         routes.push(Route { path: format!("{base}/export"), action: may(c, "read"), tier: "exports", serve });

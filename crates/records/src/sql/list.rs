@@ -103,7 +103,11 @@ impl Key {
 
     fn same(&self, value: &Value, bound: &mut Bound) -> String {
         let column = quoted(&self.column);
-        if *value == Value::Null { format!("{column} IS NULL") } else { format!("{column} = {}", bound.put(value.clone())) }
+        if *value == Value::Null {
+            format!("{column} IS NULL")
+        } else {
+            format!("{column} = {}", bound.put(value.clone()))
+        }
     }
 }
 

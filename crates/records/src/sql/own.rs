@@ -1,5 +1,6 @@
 //! Statements on the section's own tables.
 
+use kernel::Id;
 use store::{Own, Value, statements};
 
 statements! {
@@ -33,6 +34,10 @@ statements! {
     /// A file becomes a record's, unless it is another's: id, record.
     FILE_ATTACH: Change<Own, (String, String)> =
         "UPDATE \"_file\" SET \"record\" = $2 WHERE \"id\" = $1 AND (\"record\" IS NULL OR \"record\" = $2)";
+    /// Files of a record: collection, record.
+    FILES: Query<Own, (String, String), (Id,)> = "SELECT \"id\" FROM \"_file\" WHERE \"collection\" = $1 AND \"record\" = $2";
+    /// Files of a record go: collection, record.
+    FILES_GONE: Change<Own, (String, String)> = "DELETE FROM \"_file\" WHERE \"collection\" = $1 AND \"record\" = $2";
 
     /// A link: id, name, hash of the token, hash of the PIN, record, moment, who, expiry.
     SHARE_ADD: Change<Own, Vec<Value>> =

@@ -244,7 +244,10 @@ pub(crate) fn referred(c: &Collection, id: &str, copies: &[usize], only: &[Equal
     let only = rows_in(only, me, &mut bound);
     let mut columns = vec!["1".to_owned()];
     columns.extend(copies.iter().filter_map(|at| c.fields.get(*at)).map(|f| quoted(f.id)));
-    (format!("SELECT {} FROM {} WHERE {{every}} AND \"id\" = {id}{only}", columns.join(", "), quoted(c.id)), bound.into_values())
+    (
+        format!("SELECT {} FROM {} WHERE {{every}} AND \"id\" = {id}{only}", columns.join(", "), quoted(c.id)),
+        bound.into_values(),
+    )
 }
 
 /// Recomputes a parent's sums over `part`, and what follows from them, and counts the parent's version on: (id, moment).
@@ -252,7 +255,8 @@ pub(crate) fn referred(c: &Collection, id: &str, copies: &[usize], only: &[Equal
 pub(crate) fn sums(parent: &Collection, part: &Collection, part_at: usize, only: &str) -> Option<Write> {
     let reference = part.part_of.and_then(|(_, reference)| part.fields.get(reference))?.id;
     let (table, parts) = (quoted(parent.id), quoted(part.id));
-    let sum = |f: &manifest::Field| match f.derived {
+    let sum = |f: &manifest::Field| {
+        match f.derived {
         Some(Derived::Sum(of, summed)) if of == part_at => part.fields.get(summed).map(|s| {
             let (summed, reference) = (quoted(s.id), quoted(reference));
             format!(
@@ -261,6 +265,7 @@ pub(crate) fn sums(parent: &Collection, part: &Collection, part_at: usize, only:
             )
         }),
         _ => None,
+    }
     };
     let mut sets = vec!["\"version\" = \"version\" + 1".to_owned(), "\"updated_at\" = $2".to_owned()];
     let mut after: Vec<String> = parent.fields.iter().map(|f| sum(f).unwrap_or_else(|| quoted(f.id))).collect();

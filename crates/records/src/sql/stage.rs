@@ -51,7 +51,14 @@ impl Stage {
     }
 
     /// Numbers of rows whose reference leads nowhere.
-    pub(crate) fn dangling(&self, app: &App, c: &Collection, field: usize, job: &str, me: &Value) -> Option<(Read, Vec<Value>)> {
+    pub(crate) fn dangling(
+        &self,
+        app: &App,
+        c: &Collection,
+        field: usize,
+        job: &str,
+        me: &Value,
+    ) -> Option<(Read, Vec<Value>)> {
         let slot = self.slots.get(field)?.as_ref().map(|s| quoted(s))?;
         let Kind::Reference { to, only, .. } = &c.fields.get(field)?.kind else { return None };
         let mut bound = Bound::default();
@@ -122,7 +129,8 @@ fn publish(app: &App, c: &Collection, slots: &[Option<String>]) -> String {
         columns.push("published");
         values.push("0".to_owned());
     }
-    let plain: Vec<String> = c.fields.iter().zip(slots).map(|(f, slot)| expression(app, c, f, slot.as_deref(), slots)).collect();
+    let plain: Vec<String> =
+        c.fields.iter().zip(slots).map(|(f, slot)| expression(app, c, f, slot.as_deref(), slots)).collect();
     let mut all = plain.clone();
     for (at, field) in c.fields.iter().enumerate() {
         if let (Some(product), Some(slot)) = (crate::derive::product(c, field, &all), all.get_mut(at)) {
@@ -142,13 +150,22 @@ fn publish(app: &App, c: &Collection, slots: &[Option<String>]) -> String {
     )
 }
 
-fn expression(app: &App, c: &Collection, field: &manifest::Field, slot: Option<&str>, slots: &[Option<String>]) -> String {
+fn expression(
+    app: &App,
+    c: &Collection,
+    field: &manifest::Field,
+    slot: Option<&str>,
+    slots: &[Option<String>],
+) -> String {
     if let Some(slot) = slot {
         return format!("\"s\".{}", quoted(slot));
     }
     match field.derived {
         Some(Derived::Sequence) => {
-            format!("((SELECT \"value\" FROM \"_sequence\" WHERE \"name\" = '{}') - CAST($4 AS BIGINT) + \"s\".\"n\")", c.id)
+            format!(
+                "((SELECT \"value\" FROM \"_sequence\" WHERE \"name\" = '{}') - CAST($4 AS BIGINT) + \"s\".\"n\")",
+                c.id
+            )
         }
         Some(Derived::Sum(..)) => "0".to_owned(),
         Some(Derived::Copy(from, there)) => copied(app, c, from, there, slots).unwrap_or_else(|| "NULL".to_owned()),

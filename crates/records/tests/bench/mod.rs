@@ -15,14 +15,15 @@ use encryption::{OsRng, Vault};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use kernel::{
-    Actor, Bind, Caller, Cell, Clock, Credential, Event, Failure, Grant, Home, Id, Keys, Peer, Permit, Place, Principal,
-    Reason, RequestId, Rng, RowSet, Rows, Secret, SessionId, Site, Status, Steered, Tenant, TenantId, Time, UserId,
+    Actor, Bind, Caller, Cell, Clock, Credential, Event, Failure, Grant, Home, Id, Keys, Peer, Permit, Place,
+    Principal, Reason, RequestId, Rng, RowSet, Rows, Secret, SessionId, Site, Status, Steered, Tenant, TenantId, Time,
+    UserId,
 };
 use manifest::{App, Equal, GrantRows, Literal};
 use records::{Parts, Records};
 use route::{Body, Intake, Raw, Reply, Route, Run};
 use serde_json::Value as Json;
-use store::{Chain, Change, Control, Engine, Head, Lookup, Options, Own, Placed, Query, Store, Table, Tx};
+use store::{Chain, Change, Control, Head, Lookup, Options, Own, Placed, Query, Store, Table, Tx};
 
 struct Counted;
 impl Chain for Counted {
@@ -34,8 +35,10 @@ impl Chain for Counted {
     }
 }
 
+pub mod place;
+
 pub struct Bench {
-    folder: tempfile::TempDir,
+    place: place::Place,
     pub store: Store,
     pub records: Arc<Records>,
     pub routes: Vec<Route>,
@@ -89,16 +92,16 @@ pub fn read(text: &str) -> App {
 }
 
 impl Bench {
-    pub async fn open(app: App) -> Self {
+    pub async fn open(app: App, place: place::Place) -> Self {
         let app = Arc::new(app);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = &place.folder;
         let clock = Arc::new(Steered::at(Time(1_777_887_000_000)));
         let mut tables = encryption::tables();
         tables.extend(records::tables(&app));
         tables.push(Table::own("_member", "test", "test").text("id"));
         let store = Store::open(Options {
             folder: folder.path().to_owned(),
-            engine: Engine::Sqlite,
+            engine: place.engine.clone(),
             tables,
             chain: Arc::new(Counted),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -111,9 +114,14 @@ impl Bench {
         let region = app.regions[0].id;
         let roots = vec![(region, Secret::new([7; 32]))];
         let lookup = Lookup::new(&keys.caller, &store);
-        let vault =
-            Vault::new(lookup, roots, folder.path().join("keys"), Arc::new(OsRng), Arc::clone(&clock) as Arc<dyn Clock>)
-                .unwrap();
+        let vault = Vault::new(
+            lookup,
+            roots,
+            folder.path().join("keys"),
+            Arc::new(OsRng),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        )
+        .unwrap();
         let id = TenantId(Id::v7(clock.now(), [3; 10]));
         let home = Arc::new(Home {
             id,
@@ -131,11 +139,16 @@ impl Bench {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         });
         let routes = records.section().routes;
-        let bench = Self { folder, store, records, routes, keys, clock, app, home, sets: Mutex::default() };
+        let bench = Self { place, store, records, routes, keys, clock, app, home, sets: Mutex::default() };
         bench.store.create(id).await.unwrap();
         let key = vault.new_tenant(id, region).await.unwrap();
         let house = Home { id: TenantId::HOUSE, ..bench.home.as_ref().clone() };
-        let permit = Permit::grant(&bench.keys.permit, bench.principal(Who::System, Arc::new(house)), "tenant.created", Grant::PLAIN);
+        let permit = Permit::grant(
+            &bench.keys.permit,
+            bench.principal(Who::System, Arc::new(house)),
+            "tenant.created",
+            Grant::PLAIN,
+        );
         key.put(Tx::open(&bench.store, permit).batch::<Control>("tenant")).commit().await.unwrap();
         for n in 1..=9 {
             let batch = bench.tx("member.added").batch::<Own>("member").any(&MEMBER, (user(n).to_string(),));
@@ -250,9 +263,12 @@ impl Bench {
             }
         }
         let reply = match &route.serve.run {
-            Run::Read(run) => run(&self.store, Permit::grant(&self.keys.permit, principal, "", grant), raw, None).await?,
+            Run::Read(run) => {
+                run(&self.store, Permit::grant(&self.keys.permit, principal, "", grant), raw, None).await?
+            }
             Run::Write(run) => {
-                run(&self.store, Permit::grant(&self.keys.permit, principal, route.serve.event, grant), raw, None).await?
+                run(&self.store, Permit::grant(&self.keys.permit, principal, route.serve.event, grant), raw, None)
+                    .await?
             }
         };
         Self::answer(reply).await
@@ -301,7 +317,14 @@ impl Bench {
         self.create(OWNER, collection, fields).await.unwrap_or_else(|f| panic!("{f:?}")).id()
     }
 
-    pub async fn act(&self, who: Who, collection: &str, id: &str, action: &str, input: Json) -> Result<Answer, Failure> {
+    pub async fn act(
+        &self,
+        who: Who,
+        collection: &str,
+        id: &str,
+        action: &str,
+        input: Json,
+    ) -> Result<Answer, Failure> {
         self.call(who, &format!("POST /api/v1/collections/{collection}/records/{id}/actions/{action}"), input).await
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Apply, Head, Row, Value,
-    engine::{APPLIED, IN_USE, ONCE, Order, REVOKED},
+    engine::{APPLIED, House, IN_USE, ONCE, Order, REVOKED},
     row::Source,
     text::{Compiled, Dialect},
     tx::Refusal,
@@ -134,7 +134,7 @@ impl Database {
             (Some(_), None) => (String::new(), Some(self.head(seat, &begin, false).await?)),
             (_, known) => (begin, known),
         };
-        let mut legs = legs(order, now, self.house.rng.as_ref());
+        let mut legs = legs(order, now, &self.house);
         if let (Some(event), Some(head)) = (&order.event, &head) {
             next.insert(tenant, self.seal(&mut legs, head, event, now));
         }
@@ -286,7 +286,7 @@ impl Database {
     }
 }
 
-fn legs(order: &Order, now: Time, rng: &dyn kernel::Rng) -> Vec<Leg> {
+fn legs(order: &Order, now: Time, house: &House) -> Vec<Leg> {
     let mut legs = Vec::new();
     let mut leg = |sql: &str, args: Vec<Value>, check| legs.push(Leg { sql: sql.to_owned(), args, check, keep: false });
     if let Some(once) = &order.once {
@@ -308,7 +308,7 @@ fn legs(order: &Order, now: Time, rng: &dyn kernel::Rng) -> Vec<Leg> {
     };
     for (kind, payload) in &order.outbox {
         let sql = "INSERT INTO _outbox (id, kind, payload, at, attempts, due) VALUES ($1, $2, $3, $4, 0, $4)";
-        leg(sql, vec![rng.id(now).into(), (*kind).into(), payload.clone().into(), now.into()]);
+        leg(sql, vec![house.id(now).into(), (*kind).into(), payload.clone().into(), now.into()]);
     }
     if !order.revoke.is_empty() {
         leg("DELETE FROM revocation WHERE at < $1", vec![(now.0 - REVOKED).into()]);

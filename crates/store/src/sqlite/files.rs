@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs::TryLockError,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -61,17 +60,19 @@ pub(super) struct Shared {
     closed: AtomicBool,
 }
 
-/// The engine; the last one to go ends the writers and unlocks the folder.
+/// The engine; the last one to go ends the writers.
 pub(crate) struct Files {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl Files {
-    /// Locks the folder, opens the house's database, and takes up the jobs that an earlier process left.
+    /// Opens the house's database in a folder that is locked, and takes up the jobs that an earlier process left.
     pub(crate) async fn open(folder: &Path, schemas: Schemas, house: Arc<House>) -> Result<Self, Failure> {
-        let lock = lock_folder(folder)?;
+        for below in ["t", "migrations"] {
+            crate::folder::private(&folder.join(below))
+                .map_err(|e| Failure::Internal(format!("store: a folder cannot be made: {e}").into()))?;
+        }
         let (lines, started) = Lines::new();
         let (desk, threads) = Desk::start(Arc::clone(&house), lines)
             .map_err(|e| Failure::Internal(format!("store: no writer threads: {e}").into()))?;
@@ -86,7 +87,7 @@ impl Files {
             budget: budget(),
             closed: AtomicBool::new(false),
         });
-        let files = Self { shared: Arc::clone(&shared), threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) };
+        let files = Self { shared: Arc::clone(&shared), threads: Mutex::new(threads) };
         let house = shared.file(TenantId::HOUSE, true).await?;
         shared.take_up(&house)?;
         tokio::spawn(apply::dispatch(Arc::downgrade(&shared), started));
@@ -178,7 +179,6 @@ impl Files {
             ending.finish();
         });
         let _finished = ended.await;
-        lock(&self.lock).take();
     }
 }
 
@@ -187,32 +187,6 @@ impl Drop for Files {
         self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.desk.stop();
         lock(&self.threads).drain(..).for_each(|t| drop(t.join()));
-    }
-}
-
-/// One server per folder. The lock goes with the process, however it ends.
-fn lock_folder(folder: &Path) -> Result<std::fs::File, Failure> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let io = |what: &str, e: &std::io::Error| {
-        Failure::Internal(format!("the data folder {} cannot be {what}: {e}", folder.display()).into())
-    };
-    for below in ["", "t", "migrations"] {
-        let path = folder.join(below);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|e| io("made", &e))?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(folder.join("lock"));
-    let file = file.map_err(|e| io("locked", &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::Internal(
-            format!(
-                "the data folder {} is in use by another server: stop it first, or choose another --data",
-                folder.display()
-            )
-            .into(),
-        )),
-        Err(TryLockError::Error(e)) => Err(io("locked", &e)),
     }
 }
 
@@ -414,6 +388,9 @@ impl Shared {
     pub(super) async fn submit(self: &Arc<Self>, tenant: TenantId, order: Order) -> Result<Committed, Refusal> {
         if self.closed() {
             return Err(Refusal::Failure(Failure::Busy(1)));
+        }
+        if self.desk.starved.swap(false, Ordering::Relaxed) {
+            self.relieve();
         }
         let file = self.ready(tenant, false).await.map_err(Refusal::Failure)?;
         self.enter(&file, order).await

@@ -172,7 +172,7 @@ fn perform(
     }
     let outbox = "INSERT INTO _outbox (id, kind, payload, at, attempts, due) VALUES (?1, ?2, ?3, ?4, 0, ?4)";
     for (kind, payload) in &order.outbox {
-        prepared(connection, outbox)?.execute((house.rng.id(now).to_string(), kind, payload, now.0))?;
+        prepared(connection, outbox)?.execute((house.id(now).to_string(), kind, payload, now.0))?;
     }
     for job in apply::jobs(house, order, now).map_err(|f| Stop::Refused(Refusal::Failure(f)))? {
         prepared(connection, outbox)?.execute((&job.id, APPLY, &*job.payload, now.0))?;

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -41,9 +41,11 @@ pub(super) struct Desk {
     runs: Mutex<(VecDeque<Arc<File>>, bool)>,
     wake: Condvar,
     pub(super) queued: AtomicUsize,
+    /// A writer found no file handle: idle databases should be closed.
+    pub(super) starved: AtomicBool,
     /// Test builds of this crate make the next commit fail as a full or broken disk would.
     #[cfg(test)]
-    pub(super) fail: std::sync::atomic::AtomicBool,
+    pub(super) fail: AtomicBool,
 }
 
 /// A database's one writing connection.
@@ -100,8 +102,9 @@ impl Desk {
             runs: Mutex::default(),
             wake: Condvar::new(),
             queued: AtomicUsize::new(0),
+            starved: AtomicBool::new(false),
             #[cfg(test)]
-            fail: std::sync::atomic::AtomicBool::new(false),
+            fail: AtomicBool::new(false),
         });
         let threads = (0..THREADS).map(|i| {
             let desk = Arc::clone(&desk);
@@ -175,8 +178,9 @@ impl Desk {
             match Writer::open(file) {
                 Ok(writer) => *slot = Some(writer),
                 Err(fault) => {
-                    if matches!(fault, Fault::Lost(_)) {
-                        file.quarantine();
+                    match fault {
+                        Fault::Lost(_) => file.quarantine(),
+                        _ => self.starved.store(true, Ordering::Relaxed),
                     }
                     return answer(group, &fault.failure());
                 }

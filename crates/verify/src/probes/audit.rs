@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{probe, tenant::unknown_id};
 use crate::{
     act::records,
-    chain, copy,
+    chain,
+    copy::{self, aside},
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     plan::Probe,
     random,
@@ -236,7 +237,9 @@ async fn on_a_copy(scene: &Scene) -> Result<usize, Miss> {
     }
     let instance = &scene.stage.instance;
     let to = instance.scratch().join(format!("tampered-{}", random::hex(4)));
-    copy::folder(instance.data(), &to)?;
+    let (from, into) = (instance.data().to_owned(), to.clone());
+    let ids: Vec<String> = victims.iter().map(|(t, _)| t.id.clone()).collect();
+    aside(move || copy::folder(&from, &into, &ids.iter().map(String::as_str).collect::<Vec<_>>())).await??;
     for ((tenant, _), (_, statement)) in victims.iter().zip(ATTACKS) {
         let file = copy::of_tenant(&to, &tenant.id)?.ok_or_else(|| Miss::Unclear("no file of the tenant".to_owned()))?;
         attack(&file, statement).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;

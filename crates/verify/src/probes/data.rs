@@ -225,7 +225,7 @@ async fn storage_prefix(scene: &Scene) -> Outcome {
     if anonymous.good() && !visible(scene, collection) {
         return broken("the own file without a token", "refused", format!("{}", anonymous.status));
     }
-    let prefixed = on_disk(scene, a, b, &marker)?;
+    let prefixed = on_disk(scene, a, b, &marker).await?;
     Ok(Evidence::new().count("ways to another tenant's file refused", tries).and(prefixed))
 }
 
@@ -235,11 +235,11 @@ fn visible(scene: &Scene, collection: &str) -> bool {
 }
 
 /// Objects lie in folders named after their tenant.
-fn on_disk(scene: &Scene, a: &Tenant, b: &Tenant, marker: &str) -> Outcome {
+async fn on_disk(scene: &Scene, a: &Tenant, b: &Tenant, marker: &str) -> Outcome {
     let files = copy::files(scene.stage.instance.data())?;
     let below = |id: &str| files.iter().filter(|f| f.parent().is_some_and(|p| p.components().any(|c| c.as_os_str().to_str() == Some(id)))).count();
     let (of_a, of_b) = (below(&a.id), below(&b.id));
-    let (open, _) = copy::holding(scene.stage.instance.data(), &[marker.as_bytes().to_vec()])?;
+    let (open, _) = copy::search(scene.stage.instance.data(), vec![marker.as_bytes().to_vec()]).await?;
     let strays = open.iter().filter(|f| !f.components().any(|c| c.as_os_str().to_str() == Some(a.id.as_str()))).count();
     if of_a == 0 || of_b == 0 || strays > 0 {
         return broken("looking for the objects on disk", "each below a folder of its tenant", format!("{of_a} and {of_b} below, {strays} elsewhere"));

@@ -100,9 +100,9 @@ async fn started(scene: &Scene, variables: &[(&str, &str)], folder: Option<&Path
 }
 
 /// How many files of the data folder hold one of these texts.
-pub(super) fn count_like(scene: &Scene, texts: &[&str]) -> Result<usize, Miss> {
+pub(super) async fn count_like(scene: &Scene, texts: &[&str]) -> Result<usize, Miss> {
     let forms: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
-    Ok(copy::holding(scene.stage.instance.data(), &forms)?.0.len())
+    Ok(copy::search(scene.stage.instance.data(), forms.clone()).await?.0.len())
 }
 
 async fn config_validation(scene: &Scene) -> Outcome {
@@ -192,8 +192,8 @@ async fn keys_outside_db(scene: &Scene) -> Outcome {
         if let Ok(raw) = hex::decode(secret) {
             forms.push(crate::jwt::pack(&raw).into_bytes());
         }
-        let (in_data, files) = copy::holding(instance.data(), &forms)?;
-        let (in_app, more) = copy::holding(&instance.setup().folder, &forms)?;
+        let (in_data, files) = copy::search(instance.data(), forms.clone()).await?;
+        let (in_app, more) = copy::search(&instance.setup().folder, forms.clone()).await?;
         searched = files + more;
         let said = answers.iter().map(Vec::as_slice).chain([log.as_bytes(), err.as_bytes()]);
         let told = said.filter(|text| forms.iter().any(|f| find(text, f).is_some())).count();

@@ -32,10 +32,10 @@ fn passwords(scene: &Scene) -> Result<(), Miss> {
 }
 
 /// Files of a data folder that hold a secret in any form.
-pub(super) fn leaks(scene: &Scene, secret: &str) -> Result<(usize, usize), Miss> {
+pub(super) async fn leaks(scene: &Scene, secret: &str) -> Result<(usize, usize), Miss> {
     let instance = &scene.stage.instance;
     let forms = copy::forms(secret);
-    let (found, all) = copy::holding(instance.data(), &forms)?;
+    let (found, all) = copy::search(instance.data(), forms.clone()).await?;
     let (log, err) = instance.logs();
     let said = usize::from(log.contains(secret)) + usize::from(err.contains(secret));
     Ok((found.len() + said, all + 2))
@@ -49,7 +49,7 @@ async fn password_hash(scene: &Scene) -> Outcome {
     let _refused = scene.stage.password(&scene.stage.at(a), &person.email, &wrong).await?;
     tokio::time::sleep(Duration::from_millis(200)).await;
     for secret in [&person.password, &wrong] {
-        let (found, files) = leaks(scene, secret)?;
+        let (found, files) = leaks(scene, secret).await?;
         if found > 0 {
             return broken("searching every file and log for a password that was used", "0 hits", format!("{found} of {files} files"));
         }
@@ -215,7 +215,7 @@ async fn email_verify(scene: &Scene) -> Outcome {
     if !shaped(&token) {
         return broken("reading the mailed token", "64 hex digits", format!("{} characters", token.len()));
     }
-    let (leaked, files) = leaks(scene, &token)?;
+    let (leaked, files) = leaks(scene, &token).await?;
     if leaked > 0 {
         return broken("searching every file for the token", "0 hits", format!("{leaked} of {files} files"));
     }
@@ -274,7 +274,7 @@ async fn password_reset(scene: &Scene) -> Outcome {
     if !shaped(&token) {
         return broken("reading the mailed token", "64 hex digits", format!("{} characters", token.len()));
     }
-    let (leaked, files) = leaks(scene, &token)?;
+    let (leaked, files) = leaks(scene, &token).await?;
     if leaked > 0 {
         return broken("searching every file for the token", "0 hits", format!("{leaked} of {files} files"));
     }

@@ -63,7 +63,7 @@ async fn magic_link(scene: &Scene) -> Outcome {
         return broken("reading the sign-in page", "the link first", "a password field");
     }
     let token = scene.stage.magic_link(a, &person).await?;
-    let (leaked, files) = leaks(scene, &token)?;
+    let (leaked, files) = leaks(scene, &token).await?;
     if leaked > 0 {
         return broken("searching every file for the link's token", "0 hits", format!("{leaked} of {files} files"));
     }
@@ -493,11 +493,11 @@ async fn delegated_mode(scene: &Scene) -> Outcome {
         return broken("reading the OpenAPI document", "no password route", door.path.clone());
     }
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    let (found, files) = leaks(scene, &secret)?;
+    let (found, files) = leaks(scene, &secret).await?;
     if found > 0 {
         return broken("searching every file for the password that was tried", "0 hits", format!("{found} of {files} files"));
     }
-    let rows = super::host::count_like(scene, &["$argon2", "$2a$", "$2b$", "$2y$"])?;
+    let rows = super::host::count_like(scene, &["$argon2", "$2a$", "$2b$", "$2y$"]).await?;
     if rows > 0 {
         return broken("searching control.db for password hashes", "0", format!("{rows}"));
     }

@@ -161,27 +161,21 @@ async fn query_scope(scene: &Scene) -> Outcome {
     if !control.iter().all(|page| page.contains(&mine)) {
         return unclear("A does not find its own row in every list");
     }
-    let files = on_disk(scene, a, &mine, b, &theirs)?;
+    let files = on_disk(scene, a, &mine, b, &theirs).await?;
     Ok(Evidence::new().count("lists, filters, sorts and exports", answers).count("counts", counted).count("rows of the neighbour", 0).and(files))
 }
 
 /// A's file holds A's marker and nothing of B; the shared file holds neither.
-fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str) -> Outcome {
+async fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str) -> Outcome {
     if scene.stage.instance.setup().database.is_some() {
         return Err(Miss::Unbuilt("the host part reads SQLite files only"));
     }
     let data = scene.stage.instance.data();
     let scratch = scene.stage.instance.scratch();
-    let read = |file: &std::path::Path| -> Result<Vec<u8>, Miss> {
-        let to = scratch.join(format!("copy-{}.db", random::hex(4)));
-        copy::database(file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
-        let bytes = std::fs::read(&to)?;
-        std::fs::remove_file(to)?;
-        Ok(bytes)
-    };
+    let read = |file: &std::path::Path| bytes_of(file.to_owned(), scratch.to_owned());
     let file = |tenant: &Tenant| copy::of_tenant(data, &tenant.id)?.ok_or_else(|| Miss::Unclear("a tenant has no file of its own".to_owned()));
     let has = |bytes: &[u8], text: &str| crate::wire::find(bytes, text.as_bytes()).is_some();
-    let (of_a, of_b) = (read(&file(a)?)?, read(&file(b)?)?);
+    let (of_a, of_b) = (read(&file(a)?).await?, read(&file(b)?).await?);
     if !has(&of_a, mine) || !has(&of_b, theirs) {
         return unclear("a tenant's file does not hold its own row in the open: no positive control");
     }
@@ -194,7 +188,7 @@ fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str) -> O
     for path in copy::files(data)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db")) {
         if path != file(a)? && path != file(b)? {
             others += 1;
-            let bytes = read(&path)?;
+            let bytes = read(&path).await?;
             if has(&bytes, mine) || has(&bytes, theirs) {
                 return broken("reading the bytes of every other database", "no record of a tenant", "one");
             }
@@ -203,13 +197,25 @@ fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str) -> O
     Ok(Evidence::new().count("other databases searched", others).count("hits in another's file", 0))
 }
 
+/// The bytes of a live database, by way of a copy.
+async fn bytes_of(file: std::path::PathBuf, scratch: std::path::PathBuf) -> Result<Vec<u8>, Miss> {
+    copy::aside(move || {
+        let to = scratch.join(format!("copy-{}.db", random::hex(4)));
+        copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
+        let bytes = std::fs::read(&to)?;
+        std::fs::remove_file(to)?;
+        Ok(bytes)
+    })
+    .await?
+}
+
 async fn hard_wall(scene: &Scene) -> Outcome {
     let (a, b) = (&scene.a, &scene.b);
     let (at, field) = scene.carrier()?;
     let (mine, theirs) = (format!("mark-{}", random::hex(8)), format!("mark-{}", random::hex(8)));
     scene.make(a, at, Some((field, &mine))).await?;
     scene.make(b, at, Some((field, &theirs))).await?;
-    let evidence = on_disk(scene, a, &mine, b, &theirs)?;
+    let evidence = on_disk(scene, a, &mine, b, &theirs).await?;
     // Whatever statement runs for A runs on A's file: it has no table of B's and no way to attach one.
     let status = scene.stage.instance.admin(&json!({"do": "status", "as": "verify"})).await?;
     let engine = if status.get("engine").and_then(Value::as_str) == Some("postgres") { "postgres" } else { "sqlite" };

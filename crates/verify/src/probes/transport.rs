@@ -120,6 +120,12 @@ async fn https_redirect(scene: &Scene) -> Outcome {
     Ok(Evidence::new().count("host classes redirected to the same path", hosts).count("calls refused unrun", hosts * 3).count("cookies", 0))
 }
 
+/// Whether the other side has closed.
+async fn ended(stream: &mut tokio::net::TcpStream) -> bool {
+    let mut byte = [0];
+    matches!(tokio::time::timeout(Duration::from_millis(10), stream.read(&mut byte)).await, Ok(Ok(0) | Err(_)))
+}
+
 async fn flood_caps(scene: &Scene) -> Outcome {
     let flood = scene.app.edge.flood;
     let net = &scene.stage.instance.net;
@@ -133,10 +139,7 @@ async fn flood_caps(scene: &Scene) -> Outcome {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut closed = 0;
     for stream in &mut kept {
-        let mut byte = [0];
-        if matches!(tokio::time::timeout(Duration::from_millis(20), stream.read(&mut byte)).await, Ok(Ok(0) | Err(_))) {
-            closed += 1;
-        }
+        closed += usize::from(ended(stream).await);
     }
     if closed != 5 {
         return broken(format!("{} connections from one address", limit + 5), "5 closed", format!("{closed} closed"));
@@ -152,10 +155,10 @@ async fn flood_caps(scene: &Scene) -> Outcome {
     slow.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\nx-slow: ").as_bytes()).await?;
     let deadline = Duration::from_millis(flood.header.0.unsigned_abs());
     let slow_done = async {
-        let mut waited = false;
+        let mut waited = None;
         while started.elapsed() < deadline + Duration::from_secs(3) {
             if slow.send(b"a").await.is_err() || slow.closed_within(Duration::from_millis(500)).await {
-                waited = true;
+                waited = Some(started.elapsed());
                 break;
             }
         }
@@ -165,17 +168,14 @@ async fn flood_caps(scene: &Scene) -> Outcome {
         let mut open = 0;
         tokio::time::sleep(deadline.saturating_sub(started.elapsed()) + Duration::from_secs(1)).await;
         for stream in &mut kept {
-            let mut byte = [0];
-            let read = tokio::time::timeout(Duration::from_millis(20), stream.read(&mut byte)).await;
-            open += usize::from(!matches!(read, Ok(Ok(0) | Err(_))));
+            open += usize::from(!ended(stream).await);
         }
         open
     };
     let (cut, open) = tokio::join!(slow_done, idle_done);
-    if !cut {
+    let Some(took) = cut else {
         return broken("a header sent byte by byte", format!("cut off after {} s", deadline.as_secs()), "still open 3 s later");
-    }
-    let took = started.elapsed();
+    };
     if open > 0 {
         return broken("connections that never greet", format!("closed after {} s", deadline.as_secs()), format!("{open} still open"));
     }
