@@ -289,13 +289,15 @@ def main():
     args.add_argument("--seconds", type=int, default=6)
     args.add_argument("--quick", action="store_true", help="leave out PocketBase and the 1,000 tenants")
     args.add_argument("--json", type=Path)
+    args.add_argument("--binary", type=Path, help="measure this one instead of building the release")
     args = args.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is needed: apt-get install wrk")
-    subprocess.run(["cargo", "build", "--release", "--bin", "vouchsafe"], check=True, cwd=ROOT)
+    if not args.binary:
+        subprocess.run(["cargo", "build", "--release", "--bin", "vouchsafe"], check=True, cwd=ROOT)
     print(f"\n  {'what (64 connections)':<34} {'us CPU':>9} {'req/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'MiB':>8}")
     floor = hello(args.seconds)
-    rows, facts = vouchsafe(ROOT / "target/release/vouchsafe", args.seconds, args.quick)
+    rows, facts = vouchsafe(args.binary or ROOT / "target/release/vouchsafe", args.seconds, args.quick)
     rivals = [] if args.quick else pocketbase(args.seconds)
     facts["durable appends a second, one writer (floor of INSERT x64)"] = fsyncs(tempfile.gettempdir())
     print("\n  ratios of CPU per request")

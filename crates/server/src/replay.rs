@@ -1,8 +1,8 @@
 //! Idempotency keys: a change sent twice with one key happens once, and both get the same answer.
 
-use encryption::hash;
+use encryption::{Spot, hash};
 use http::StatusCode;
-use kernel::{Actor, Failure, Principal, Write};
+use kernel::{Actor, Failure, Principal, TenantId, Write};
 use route::{Body, Pending, Raw, Reply};
 use store::{KeptReply, Tx};
 
@@ -30,10 +30,15 @@ pub(crate) async fn once(
     if *who.actor() == Actor::Visitor {
         return Err(Failure::bad("Idempotency-Key needs a signed-in caller"));
     }
-    let key = hash::sha256(format!("{}\n{template}\n{given}", who.actor()).as_bytes()).to_vec();
+    // Changes of the house keep their keys together, so the tenant is part of it.
+    let key = hash::sha256(format!("{}\n{}\n{template}\n{given}", who.tenant(), who.actor()).as_bytes()).to_vec();
     let request = fingerprint(&raw);
     if let Some(earlier) = server.store.replay(who.tenant(), &key).await? {
-        return again(earlier.request == request, earlier.reply);
+        let reply = match earlier.reply {
+            Some(kept) => Some(KeptReply { body: opened(server, who, &key, &kept.body).await?, ..kept }),
+            None => None,
+        };
+        return again(earlier.request == request, reply);
     }
     let remember = (key.clone(), request);
     let prepare: Prepare = Some(Box::new(move |tx| tx.once(remember.0, remember.1)));
@@ -41,10 +46,35 @@ pub(crate) async fn once(
     if let Body::Bytes(bytes) = &reply.body
         && bytes.len() <= KEPT
     {
-        let kept = KeptReply { status: reply.status.as_u16(), headers: String::new(), body: bytes.to_vec() };
+        let body = sealed(server, who, &key, bytes).await?;
+        let kept = KeptReply { status: reply.status.as_u16(), headers: String::new(), body };
         server.store.keep_reply(who.tenant(), &key, &kept).await?;
     }
     Ok(reply)
+}
+
+/// Under the same key as what it tells of: an answer may hold sealed fields, PINs and tokens.
+async fn sealed(server: &Server, who: &Principal, key: &[u8], body: &[u8]) -> Result<Vec<u8>, Failure> {
+    let row = hex::encode(key);
+    match place(who, &row) {
+        Some(spot) => server.vault.seal(&spot, body).await,
+        None => server.vault.seal_house("once", body),
+    }
+}
+
+async fn opened(server: &Server, who: &Principal, key: &[u8], blob: &[u8]) -> Result<Vec<u8>, Failure> {
+    let row = hex::encode(key);
+    let body = match place(who, &row) {
+        Some(spot) => server.vault.open(&spot, blob).await?,
+        None => server.vault.open_house("once", blob)?,
+    };
+    Ok(body.expose().to_vec())
+}
+
+fn place<'p>(who: &'p Principal, row: &'p str) -> Option<Spot<'p>> {
+    let home = who.home();
+    let own = Spot { tenant: home.id, region: &home.region, collection: "_once", field: "reply", row };
+    (home.id != TenantId::HOUSE).then_some(own)
 }
 
 /// Same path segments, query and body.

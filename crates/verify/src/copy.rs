@@ -149,9 +149,9 @@ mod tests {
         live.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (7);").unwrap();
         let to = folder.path().join("copy");
         super::folder(folder.path(), &to, &[]).unwrap();
+        assert!(!to.join("a.db-wal").exists());
         let copy = Connection::open(to.join("a.db")).unwrap();
         assert_eq!(copy.query_row("SELECT x FROM t", [], |r| r.get::<_, i64>(0)).unwrap(), 7);
-        assert!(!to.join("a.db-wal").exists());
         assert!(of_tenant(&to, "a").unwrap().is_some());
     }
 }

@@ -150,13 +150,11 @@ impl Report {
             (Verdict::Stale, true), (Verdict::Unproven, true), (Verdict::Unsigned, true), (Verdict::Attested, false),
             (Verdict::Provider, true), (Verdict::NotApplicable, true),
         ];
-        let mut out = format!("\n  {} promises", self.judged.len());
-        for (verdict, always) in shown {
-            let n = self.count(verdict);
-            if always || n > 0 {
-                let _w = write!(out, "   {n} {}", verdict.word());
-            }
-        }
+        let counts = shown.into_iter().map(|(verdict, always)| (verdict, self.count(verdict), always)).filter(|(_, n, always)| *always || *n > 0);
+        let counts: Vec<String> = counts.map(|(verdict, n, _)| format!("{n} {}", verdict.word())).collect();
+        let head = format!("  {} promises", self.judged.len());
+        let wide = format!("{head}   {}", counts.join("   "));
+        let mut out = format!("\n{}", if wide.chars().count() > WIDTH { format!("{head}  {}", counts.join("  ")) } else { wide });
         let example = self.judged.iter().find(|j| j.verdict == Verdict::Failing).or(self.judged.first()).map_or("", |j| j.claim.id.as_str());
         let _w = writeln!(out, "\n  {:.1} s · one in detail: vouchsafe verify {app} --only {example}\n", self.took.as_secs_f64());
         let unproven = self.count(Verdict::Unproven);
@@ -251,18 +249,13 @@ mod tests {
     use crate::evidence::{Evidence, Finding};
     use manifest::CheckKind;
 
-    /// The words of a page's only promise.
-    fn words() -> Vec<manifest::Segment> {
-        Vec::new()
-    }
-
     fn judged(id: &str, verdict: Verdict) -> Judged {
         let claim = PageClaim {
             id: id.into(),
             checks: vec!["tenant.cross_read"],
             kind: CheckKind::Probed,
             max_age: None,
-            words: words(),
+            words: vec![manifest::page::Segment::Text("Ask and get nothing.".into())],
             section: "Walls".into(),
             line: 1,
         };
@@ -282,7 +275,7 @@ mod tests {
         };
         let table = report.table("0.1.0", "apps/nordkestrel", false);
         assert!(table.lines().all(|l| l.chars().count() <= WIDTH), "{table}");
-        for part in ["proven    NOR-1", "96 ids", "failing   NOR-2", "promised   Ask and get nothing.", "saw        200", "1 proven   1 failing", "(exit 1)"] {
+        for part in ["proven    NOR-1", "96 ids", "failing   NOR-2", "promised   Ask and get nothing.", "saw        200", "1 proven  1 failing", "(exit 1)"] {
             assert!(table.contains(part), "{part}\n{table}");
         }
         assert_eq!(report.exit(false), 1);

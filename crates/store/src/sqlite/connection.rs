@@ -50,11 +50,13 @@ pub(crate) fn make(path: &Path, fill: impl FnOnce(&mut Connection) -> Result<(),
     }
     create(&new).map_err(|e| io(&e))?;
     let mut connection = Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;
-    connection.execute_batch("PRAGMA synchronous=FULL").map_err(broken)?;
+    // Nobody sees it before its one sync.
+    connection.execute_batch("PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY").map_err(broken)?;
     fill(&mut connection)?;
     // Its close, unlike that of the connections above, leaves one whole file.
     connection.execute_batch("PRAGMA journal_mode=WAL").map_err(broken)?;
     connection.close().map_err(|(_, e)| broken(e))?;
+    std::fs::File::open(&new).and_then(|f| f.sync_all()).map_err(|e| io(&e))?;
     std::fs::rename(&new, path).map_err(|e| io(&e))?;
     for folder in path.ancestors().skip(1).take(2) {
         std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io(&e))?;

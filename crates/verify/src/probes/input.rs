@@ -179,9 +179,29 @@ const HOSTILE: [&str; 22] = [
     "<a href=\"java\tscript:alert(1)\">x</a>", "<template><script>1</script></template>",
 ];
 
+/// With numeric character references resolved, as a browser reads attribute values.
+fn plain(html: &str) -> String {
+    let mut pieces = html.split("&#");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (number, rest) = piece.split_once(';').unwrap_or((piece, ""));
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok(),
+            None => number.parse().ok(),
+        };
+        // A resolved `<` begins no tag.
+        match code.and_then(char::from_u32).filter(|c| *c != '<') {
+            Some(c) => out.push(c),
+            None => out.push_str("&ref;"),
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
 /// What must not be in a text that a browser will be given as markup.
 fn runs(html: &str) -> Option<&'static str> {
-    let lower: String = html.to_ascii_lowercase().chars().filter(|c| !c.is_control()).collect();
+    let lower: String = plain(html).to_ascii_lowercase().chars().filter(|c| !c.is_control()).collect();
     let tags = ["<script", "<iframe", "<object", "<embed", "<svg", "<math", "<style", "<form", "<base", "<meta", "<template", "<noscript", "<link"];
     if let Some(tag) = tags.into_iter().find(|t| lower.contains(t)) {
         return Some(tag);
