@@ -120,7 +120,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     }
     // The gate decides for jobs too: each holds its own declared action.
     let seeding = development.then_some(demo::DUTY);
-    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).collect());
+    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).chain([jobs::PUBLISHER]).collect());
     routes.retain(|route| development || route.action.resource != "development");
     let router = Router::new(routes).map_err(words)?;
     let _first = about.openapi.set(serde_json::to_vec(&openapi::document(&app, &router)).unwrap_or_default().into());

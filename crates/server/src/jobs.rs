@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use kernel::{Failure, RequestId, Site, TenantId, Time};
+use kernel::{Action, Failure, Permit, Read, RequestId, Site, TenantId, Time, Write, may};
 use route::{Job, Raw, Run};
+use store::Tx;
 
 use crate::Server;
 
@@ -55,6 +56,40 @@ async fn run(server: &Server, job: &Job) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Name and duty of the job that publishes what was scheduled.
+pub(crate) const PUBLISHER: (&str, Action) = ("records.publish", may("house", "publish"));
+
+/// Publishes scheduled records of every tenant, once a minute; only where a collection schedules at all.
+pub(crate) fn publish(server: &Arc<Server>) {
+    let schedules = |c: &manifest::Collection| c.actions.iter().any(|a| a.at.is_some());
+    if !server.app.collections.iter().any(schedules) {
+        return;
+    }
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let tenants = server.tenancy.every().await.unwrap_or_default();
+            for tenant in tenants {
+                if let Err(failure) = publish_in(&server, tenant).await {
+                    server.monitor.failure(&failure, None, Some(tenant));
+                }
+            }
+        }
+    });
+}
+
+async fn publish_in(server: &Server, tenant: TenantId) -> Result<(), Failure> {
+    let caller = server.authentication.job(server.inside(server.clock.now()), PUBLISHER.0);
+    let who = server.authentication.principal(server.tenancy.enter(caller, tenant).await?).await?;
+    let permit: Permit<Read> = server.access.permit(who.clone(), PUBLISHER.1, "", false).await?;
+    if server.records.due(&Tx::open(&server.store, permit)).await? == 0 {
+        return Ok(());
+    }
+    let permit: Permit<Write> = server.access.permit(who, PUBLISHER.1, "records.published", true).await?;
+    server.records.publish_due(Tx::open(&server.store, permit)).await.map(|_| ())
 }
 
 /// Wakes the jobs that drain outbox rows of this kind: those whose names begin with it.

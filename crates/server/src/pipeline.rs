@@ -92,6 +92,9 @@ async fn stages(
     let path = parts.uri.path();
     let (tenant, rest) = server.tenancy.tenant(caller, path).await?;
     trace.tenant = Some(tenant.home().id);
+    if tenant.delivery() && !parts.method.is_safe() {
+        return Err(Failure::MethodNotAllowed("GET, HEAD".to_owned()));
+    }
 
     // Which route. Files of the app's own site come last, for GET alone.
     let matched = match server.router.find(&parts.method, rest) {

@@ -48,7 +48,10 @@ pub(crate) async fn once(
     {
         let body = sealed(server, who, &key, bytes).await?;
         let kept = KeptReply { status: reply.status.as_u16(), headers: String::new(), body };
-        server.store.keep_reply(who.tenant(), &key, &kept).await?;
+        // The change is done whatever becomes of the copy: a retry then learns just that.
+        if let Err(failure) = server.store.keep_reply(who.tenant(), &key, &kept).await {
+            server.monitor.failure(&failure, Some(who.peer().request()), Some(who.tenant()));
+        }
     }
     Ok(reply)
 }

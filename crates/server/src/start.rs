@@ -204,6 +204,7 @@ pub async fn start(settings: Settings, app: App, manifest: &str) -> Result<Runni
         metrics::listen(&server, address).await?;
     }
     jobs::start(&server);
+    jobs::publish(&server);
     let stop = Arc::new(tokio::sync::Notify::new());
     if let Some(address) = settings.http {
         plain(&server, address).await?;

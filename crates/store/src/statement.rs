@@ -1,5 +1,10 @@
 //! Statements are values with typed arguments and rows. One SQL text for both engines: `$1`, `$2`, ... for arguments,
 //! `{rows}` where the permit's row predicate goes (demanded for every statement on a collection).
+//!
+//! Both engines read the same text, so: quote an identifier that may be a reserved word; `table.column` on the right side
+//! of `DO UPDATE SET`; `CAST($1 AS TEXT)` where an argument stands alone (`$1 IS NULL`), because PostgreSQL must know its
+//! type; `CAST(.. AS BIGINT)` around divisions; `x = 1`, not `x`, for stored booleans; `NULLS LAST` with every descending
+//! order of a column that may be empty; never `SELECT *`, `INSERT OR ..`, or a name of either engine's own functions.
 
 use std::{borrow::Cow, marker::PhantomData, sync::OnceLock};
 

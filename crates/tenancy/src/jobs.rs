@@ -19,6 +19,9 @@ pub(crate) fn jobs() -> Vec<Job> {
 async fn release(call: Changing<()>) -> Result<Done<()>, Failure> {
     let at = call.tx.permit().principal().at();
     let unclaimed = call.tx.all(&sql::UNCLAIMED, (at,)).await?;
+    if unclaimed.is_empty() {
+        return Err(Failure::NotFound); // nothing to do leaves no leaf
+    }
     let batch = call.tx.batch::<Control>("tenant");
     let batch = unclaimed.into_iter().fold(batch, |batch, (tenant,)| lifecycle::release(batch, tenant, at));
     Ok(Done::ok(batch.commit().await?, ()))

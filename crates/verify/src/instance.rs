@@ -46,6 +46,7 @@ pub struct Instance {
     data: PathBuf,
     child: Mutex<Child>,
     steer: Mutex<Option<ChildStdin>>,
+    turn: Mutex<()>,
     /// Its process.
     pub pid: Option<u32>,
     /// How to reach it.
@@ -139,6 +140,7 @@ impl Instance {
             pid: child.id(),
             child: Mutex::new(child),
             steer: Mutex::new(steer),
+            turn: Mutex::new(()),
             plain: Some(plain),
             took: started.elapsed(),
             setup, home, data, net, authority, mail, issuer, secrets,
@@ -184,6 +186,18 @@ impl Instance {
     /// # Errors
     /// Unclear, with the server's words.
     pub async fn admin(&self, order: &Value) -> Result<Value, Miss> {
+        // Hashing has a bounded pool: one order at a time, and again when it was full.
+        let _turn = self.turn.lock().await;
+        for _ in 0..20 {
+            match self.order(order).await {
+                Err(Miss::Unclear(why)) if why.contains("No capacity") => tokio::time::sleep(Duration::from_millis(250)).await,
+                other => return other,
+            }
+        }
+        Err(Miss::Unclear("admin: no capacity for 5 s".to_owned()))
+    }
+
+    async fn order(&self, order: &Value) -> Result<Value, Miss> {
         let work = async {
             let stream = UnixStream::connect(self.data.join("admin.sock")).await?;
             let (read, mut write) = stream.into_split();

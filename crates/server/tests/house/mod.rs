@@ -20,7 +20,7 @@ use tokio::{
     net::UnixStream,
 };
 use vouchsafe::{Ready, ReadyTenant, Running, Settings};
-pub use wire::{Answer, Wire, connect};
+pub use wire::*;
 
 /// A server that runs until it is ended or its test is over.
 pub struct House {
@@ -166,16 +166,53 @@ impl House {
         Door::new(self.port, &tenant.url).token(tokens["access_token"].as_str().unwrap())
     }
 
+    /// Ends the server and looks at its folder.
+    pub async fn end_keeping(mut self, look: impl FnOnce(&Path)) {
+        self.running.take().unwrap().end().await;
+        look(&self.data);
+    }
+
     /// One order at the admin socket.
-    pub async fn admin(&self, mut order: Value) -> Value {
-        order["as"] = "test".into();
-        let mut stream = UnixStream::connect(self.data.join("admin.sock")).await.unwrap();
-        stream.write_all(format!("{order}\n").as_bytes()).await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
+    pub async fn admin(&self, order: Value) -> Value {
+        let text = self.told(order.clone()).await;
         let answer: Value = serde_json::from_str(text.trim()).unwrap();
         assert!(answer.get("error").is_none(), "{order}: {answer}");
         answer["ok"].clone()
+    }
+
+    async fn told(&self, mut order: Value) -> String {
+        order["as"] = "test".into();
+        let mut stream = UnixStream::connect(self.data.join("admin.sock")).await.unwrap();
+        stream.write_all(format!("{order}\n").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Every leaf of a tenant's log, or of the house's (the nil id), as an operator reads it.
+    pub async fn log_of(&self, tenant: &str) -> Vec<Value> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/api/v1/audit?limit=200{after}");
+            let page = self.call(json!({"tenant": tenant, "method": "GET", "path": path})).await;
+            let page: Value = serde_json::from_str(&page).unwrap();
+            all.extend(page["items"].as_array().unwrap().iter().map(|item| item["leaf"].clone()));
+            match page["next"].as_i64() {
+                Some(next) => after = format!("&after={next}"),
+                None => return all,
+            }
+        }
+    }
+
+    /// Calls a route as the operator; the answer's body.
+    pub async fn call(&self, mut order: Value) -> String {
+        order["do"] = "call".into();
+        let text = self.told(order.clone()).await;
+        let (head, body) = text.split_once('\n').unwrap();
+        let head: Value = serde_json::from_str(head).unwrap();
+        assert_eq!(head["ok"]["status"], 200, "{order}: {head} {body}");
+        body.to_owned()
     }
 
     /// Waits for the newest mail to `to` whose subject holds `subject`; the token of its link.
@@ -235,6 +272,10 @@ impl Door {
     }
     pub fn from(&self, from: Ipv4Addr) -> Self {
         Self { from, ..self.clone() }
+    }
+    /// Here, as the person who was there.
+    pub fn at_with(&self, who: &Self) -> Self {
+        who.at(self)
     }
     /// The same person at another url.
     pub fn at(&self, other: &Self) -> Self {

@@ -413,16 +413,20 @@ impl Shared {
         })
     }
 
+    /// Several at once: each waits for the disk.
     fn finish(&self) {
-        let files = std::mem::take(&mut *lock(&self.files));
-        for slot in files.into_values() {
-            if let Slot::Open(file) = slot {
-                file.trim();
-                if let Some(writer) = lock(&file.writer).take() {
-                    writer.finish();
+        let files = Mutex::new(std::mem::take(&mut *lock(&self.files)).into_values());
+        let one = || {
+            while let Some(slot) = { lock(&files).next() } {
+                if let Slot::Open(file) = slot {
+                    file.trim();
+                    if let Some(writer) = lock(&file.writer).take() {
+                        writer.finish();
+                    }
                 }
             }
-        }
+        };
+        std::thread::scope(|scope| (0..16).for_each(|_| drop(scope.spawn(one))));
     }
 }
 

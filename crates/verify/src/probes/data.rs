@@ -32,7 +32,7 @@ async fn export_tenant(scene: &Scene) -> Outcome {
     let formats = &scene.app.data.formats;
     let (mut rows, mut cells) = (0, 0);
     for group in wanted.chunks((PER_TENANT / formats.len().max(1)).max(1)) {
-        let tenant = scene.stage.canary().await?;
+        let tenant = scene.stage.lone_canary().await?;
         for at in group {
             let (r, c) = one(scene, &tenant, *at).await?;
             rows += r;

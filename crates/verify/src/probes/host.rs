@@ -105,6 +105,24 @@ pub(super) async fn count_like(scene: &Scene, texts: &[&str]) -> Result<usize, M
     Ok(copy::search(scene.stage.instance.data(), forms.clone()).await?.0.len())
 }
 
+/// The leaves of the house's own log, from a copy of its database.
+pub(super) async fn house_leaves(scene: &Scene) -> Result<Vec<Value>, Miss> {
+    if scene.stage.instance.setup().database.is_some() {
+        return Err(Miss::Unbuilt("the host part reads SQLite files only"));
+    }
+    let control = copy::files(scene.stage.instance.data())?.into_iter().find(|f| f.file_name().is_some_and(|n| n == "control.db"));
+    let control = control.ok_or_else(|| Miss::Unclear("there is no control.db".to_owned()))?;
+    let to = scene.stage.instance.scratch().join(format!("house-{}.db", random::hex(4)));
+    let read = move || -> rusqlite::Result<Vec<Value>> {
+        copy::database(&control, &to)?;
+        let db = rusqlite::Connection::open(&to)?;
+        let mut query = db.prepare("SELECT body FROM _leaf ORDER BY seq")?;
+        let rows = query.query_map([], |r| r.get::<_, Vec<u8>>(0))?;
+        rows.map(|body| Ok(serde_json::from_slice(&body?).unwrap_or(Value::Null))).collect()
+    };
+    copy::aside(read).await?.map_err(|e| Miss::Unclear(format!("sqlite: {e}")))
+}
+
 async fn config_validation(scene: &Scene) -> Outcome {
     let mut tried = 0;
     // Each required secret missing, too short, and not of its alphabet.
@@ -127,7 +145,7 @@ async fn config_validation(scene: &Scene) -> Outcome {
     let mistakes: [(&str, Edit); 7] = [
         ("an unknown key", |t| t.replacen("[app]", "[app]\nno_such_key = 1", 1)),
         ("a literal secret", |t| format!("{t}\n[secrets.planted]\nfrom = \"0123456789abcdef0123456789abcdef\"\n")),
-        ("a name that is none", |t| t.replacen("name ", "name_", 1).replacen("name=", "name_=", 1)),
+        ("a table that is none", |t| t.replacen("[tenant]", "[tennant]", 1)),
         ("an unknown verb", |t| format!("{t}\n[roles.broken]\nlabel = \"x\"\n[roles.broken.floor]\n\"*\" = \"raed\"\n")),
         ("a rate that is none", |t| format!("{t}\n[submissions.broken]\ncreates = \"no_such_collection\"\n")),
         ("text that is no TOML", |t| format!("{t}\n[[[\n")),

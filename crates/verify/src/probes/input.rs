@@ -122,7 +122,7 @@ fn escaped(text: &str) -> String {
 }
 
 async fn parameterised(scene: &Scene) -> Outcome {
-    let a = &scene.stage.canary().await?;
+    let a = &scene.stage.lone_canary().await?;
     let token = scene.stage.token(a, a.owner()?).await?;
     let (at, field) = scene.carrier()?;
     let made = scene.make(a, at, Some((field, "ordinary"))).await?;
@@ -235,7 +235,7 @@ async fn sanitise(scene: &Scene) -> Outcome {
     if fields.is_empty() {
         return Err(Miss::Absent("the app has no rich text"));
     }
-    let a = &scene.stage.canary().await?;
+    let a = &scene.stage.lone_canary().await?;
     let token = scene.stage.token(a, a.owner()?).await?;
     let (mut stored, mut refusals) = (0, 0);
     for (at, field) in fields.iter().take(2) {
@@ -303,29 +303,31 @@ async fn imported(scene: &Scene, tenant: &crate::stage::Tenant, at: usize, field
 }
 
 async fn output_escape(scene: &Scene) -> Outcome {
-    let tenant = scene.stage.canary().await?;
+    let tenant = scene.stage.lone_canary().await?;
     let token = scene.stage.token(&tenant, tenant.owner()?).await?;
     let marker = random::hex(4);
     let hostile = format!("<script>x{marker}</script>\"'><img src=x>&{marker}");
     let ask = Ask::patch("/api/v1/tenant", &json!({"name": hostile})).bearer(&token);
     let named = scene.stage.at(&tenant).send(ask).await?.decided()?;
-    let client = scene.stage.at(&tenant);
+    let clients = [scene.stage.at(&tenant), scene.stage.gate(&tenant)];
     let (mut pages, mut shown) = (0, 0);
     let query = escaped(&hostile);
     let paths = ["/", "/sign-in", "/console", "/trust", "/invitation?token=", "/auth/verify?token=", "/auth/reset?token=", "/auth/magic?token=", "/dev/mail"];
     for path in paths {
         let path = if path.ends_with('=') { format!("{path}{query}") } else { path.to_owned() };
-        for cookie in ["", token.as_str()] {
-            let ask = if cookie.is_empty() { Ask::get(path.clone()) } else { Ask::get(path.clone()).cookie(cookie) };
-            let answer = client.send(ask).await?.decided()?;
-            let page = answer.page();
-            if !answer.header("content-type").is_some_and(|t| t.starts_with("text/html")) {
-                continue;
-            }
-            pages += 1;
-            shown += usize::from(page.contains(&marker));
-            if page.contains(&format!("<script>x{marker}")) || page.contains("\"'><img src=x>") {
-                return broken(format!("GET {}", path.split('?').next().unwrap_or_default()), "script text escaped", "raw");
+        for client in &clients {
+            for cookie in ["", token.as_str()] {
+                let ask = if cookie.is_empty() { Ask::get(path.clone()) } else { Ask::get(path.clone()).cookie(cookie) };
+                let answer = client.send(ask).await?.decided()?;
+                let page = answer.page();
+                if !answer.header("content-type").is_some_and(|t| t.starts_with("text/html")) {
+                    continue;
+                }
+                pages += 1;
+                shown += usize::from(page.contains(&marker));
+                if page.contains(&format!("<script>x{marker}")) || page.contains("\"'><img src=x>") {
+                    return broken(format!("GET {}", path.split('?').next().unwrap_or_default()), "script text escaped", "raw");
+                }
             }
         }
     }
@@ -350,7 +352,7 @@ fn written(card: &str) -> [String; 3] {
 }
 
 async fn no_card_data(scene: &Scene) -> Outcome {
-    let a = &scene.stage.canary().await?;
+    let a = &scene.stage.lone_canary().await?;
     let token = scene.stage.token(a, a.owner()?).await?;
     let (mut tried, mut fields) = (0, 0);
     for at in pick::makeable(&scene.app) {
@@ -435,7 +437,7 @@ async fn elsewhere(scene: &Scene, a: &crate::stage::Tenant, at: usize, field: &s
 
 /// Whether the app's own pages have a place for a card number. None is the promise.
 pub(super) async fn card_inputs(scene: &Scene) -> Result<usize, Miss> {
-    let client = scene.stage.at(&scene.a);
+    let client = scene.stage.gate(&scene.a);
     let mut pages = 0;
     for path in ["/", "/sign-in", "/console", "/checkout", "/trust"] {
         let answer = client.send(Ask::get(path)).await?.decided()?;

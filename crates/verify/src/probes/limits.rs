@@ -83,7 +83,7 @@ async fn per_ip_route(scene: &Scene) -> Outcome {
     let doors = doors(scene).await?;
     let mut spent = 0;
     for door in doors.iter().take(3) {
-        let (one, two) = (scene.stage.at(&scene.a), scene.stage.at(&scene.a));
+        let (one, two) = (scene.stage.gate(&scene.a), scene.stage.gate(&scene.a));
         door.spend(&one).await?;
         let path = &door.operation.path;
         if two.send(door.ask()).await?.status == 429 {
@@ -114,7 +114,7 @@ async fn retry_after(scene: &Scene) -> Outcome {
     let mut waited = 0;
     for door in doors.iter().take(2) {
         for (early, passes) in [(2_000, false), (-200, true)] {
-            let client = scene.stage.at(&scene.a);
+            let client = scene.stage.gate(&scene.a);
             let refusal = door.spend(&client).await?;
             let Some(wait) = seconds(&refusal).filter(|s| *s > 0) else {
                 return broken(format!("{} over its budget", door.operation.path), "429 with a Retry-After of seconds", "429 without one");
@@ -141,7 +141,7 @@ async fn graduated(scene: &Scene) -> Outcome {
     if steps.is_empty() {
         return Err(Miss::Absent("the manifest declares no steps"));
     }
-    let client = scene.stage.at(&scene.a);
+    let client = scene.stage.gate(&scene.a);
     let mut blocks = vec![seconds(&door.spend(&client).await?).unwrap_or(0)];
     for step in steps {
         let last = blocks.last().copied().unwrap_or(0);
@@ -161,7 +161,7 @@ async fn graduated(scene: &Scene) -> Outcome {
         }
         blocks.push(block);
     }
-    let other = scene.stage.at(&scene.a).send(door.ask()).await?;
+    let other = scene.stage.gate(&scene.a).send(door.ask()).await?;
     if other.status == 429 {
         return broken("another address meanwhile", "not refused", "429");
     }
@@ -210,10 +210,14 @@ async fn tiers(scene: &Scene) -> Outcome {
 
 /// From a fresh address, as a fresh tenant's owner: as many pass as declared, and then no more.
 async fn trip(scene: &Scene, operation: &Operation, rate: Rate) -> Result<(), Miss> {
-    let tenant: Tenant = scene.stage.canary().await?;
+    let tenant: Tenant = scene.stage.lone_canary().await?;
     let token = if operation.signed { scene.stage.token(&tenant, tenant.owner()?).await? } else { String::new() };
     let house = operation.action.starts_with("house.");
-    let client = if house { scene.stage.client(&scene.stage.apex(), "") } else { scene.stage.at(&tenant) };
+    let client = match (house, operation.signed) {
+        (true, _) => scene.stage.client(&scene.stage.apex(), ""),
+        (false, true) => scene.stage.at(&tenant),
+        (false, false) => scene.stage.gate(&tenant),
+    };
     let (count, started) = (usize::try_from(rate.count).unwrap_or(0), Instant::now());
     let mut passed = 0;
     let limit = count * 2 + 20;

@@ -46,7 +46,7 @@ async fn password_hash(scene: &Scene) -> Outcome {
     let (a, person) = (&scene.a, scene.stage.person(&scene.a, scene.a.owner()?.role).await?);
     scene.stage.sign_in(a, &person).await?;
     let wrong = format!("wrong-{}", random::hex(8));
-    let _refused = scene.stage.password(&scene.stage.at(a), &person.email, &wrong).await?;
+    let _refused = scene.stage.password(&scene.stage.gate(a), &person.email, &wrong).await?;
     tokio::time::sleep(Duration::from_millis(200)).await;
     for secret in [&person.password, &wrong] {
         let (found, files) = leaks(scene, secret).await?;
@@ -60,7 +60,7 @@ async fn password_hash(scene: &Scene) -> Outcome {
         let token = scene.stage.token(a, &person).await?;
         let long = format!("Aa1-{}", "x".repeat(80));
         let ask = Ask::post("/api/v1/auth/password", &json!({"old": person.password, "new": long})).bearer(&token);
-        let answer = scene.stage.at(a).send(ask).await?.decided()?;
+        let answer = scene.stage.gate(a).send(ask).await?.decided()?;
         if answer.good() {
             return broken("setting a password of 84 bytes", "refused: bcrypt reads 72", format!("{}", answer.status));
         }
@@ -129,7 +129,7 @@ async fn lockout(scene: &Scene) -> Outcome {
     let (failures, lasts) = (scene.app.auth.lockout.failures, scene.app.auth.lockout.lasts.0);
     let role = a.owner()?.role;
     let person = scene.stage.person(a, role).await?;
-    let client = scene.stage.at(a);
+    let client = scene.stage.gate(a);
     for round in 0..2 {
         for _ in 1..failures {
             attempt(scene, &client, &person.email, "not the password").await?;
@@ -154,7 +154,7 @@ async fn lockout(scene: &Scene) -> Outcome {
     for (name, after, opens) in [("just before", lasts - 2_500, false), ("just after", lasts + 1_500, true)] {
         let wait = after - scene.stage.now().since(struck);
         scene.stage.advance(wait).await?;
-        let answer = scene.stage.password(&scene.stage.at(a), &person.email, &person.password).await?.decided()?;
+        let answer = scene.stage.password(&scene.stage.gate(a), &person.email, &person.password).await?.decided()?;
         if answer.good() != opens {
             return broken(format!("the right password {name} the lock ends"), if opens { "signed in" } else { "refused" }, format!("{}", answer.status));
         }
@@ -168,7 +168,7 @@ async fn lockout(scene: &Scene) -> Outcome {
 
 /// `failures` wrong tries and one more: what came back.
 async fn row(scene: &Scene, email: &str, failures: u32) -> Result<Vec<(u16, Vec<u8>)>, Miss> {
-    let client = scene.stage.at(&scene.a);
+    let client = scene.stage.gate(&scene.a);
     let mut out = Vec::new();
     for _ in 0..failures {
         let answer = attempt(scene, &client, email, "not the password").await?;
@@ -255,12 +255,12 @@ async fn email_verify(scene: &Scene) -> Outcome {
 async fn reset_token(scene: &Scene, tenant: &Tenant, person: &Person) -> Result<String, Miss> {
     let before = scene.stage.instance.mail.count(&person.email);
     let ask = Ask::post("/api/v1/auth/reset-request", &json!({"email": person.email}));
-    scene.stage.at(tenant).send(ask).await?.decided()?.step("reset request")?;
+    scene.stage.gate(tenant).send(ask).await?.decided()?.step("reset request")?;
     token_in(&scene.stage.instance.mail.wait(&person.email, before).await?.links())
 }
 
 async fn reset(scene: &Scene, tenant: &Tenant, token: &str, password: &str) -> Result<Answer, Miss> {
-    scene.stage.at(tenant).send(Ask::post("/api/v1/auth/reset", &json!({"token": token, "password": password}))).await?.decided()
+    scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/reset", &json!({"token": token, "password": password}))).await?.decided()
 }
 
 async fn password_reset(scene: &Scene) -> Outcome {
@@ -287,13 +287,13 @@ async fn password_reset(scene: &Scene) -> Outcome {
     if again.good() {
         return broken("the same token again", "refused", format!("{}", again.status));
     }
-    let old = scene.stage.at(a).send(Ask::get("/api/v1/me").bearer(&before.access)).await?.decided()?;
-    let turned = scene.stage.at(a).send(Ask::post("/api/v1/auth/refresh", &json!({"refresh_token": before.refresh, "device": before.device}))).await?.decided()?;
+    let old = scene.stage.gate(a).send(Ask::get("/api/v1/me").bearer(&before.access)).await?.decided()?;
+    let turned = scene.stage.gate(a).send(Ask::post("/api/v1/auth/refresh", &json!({"refresh_token": before.refresh, "device": before.device}))).await?.decided()?;
     if old.good() || turned.good() {
         return broken("the tokens from before the reset", "401", format!("{} and {}", old.status, turned.status));
     }
     for (did, password, good) in [("the old password", &person.password, false), ("the new password", &fresh, true)] {
-        let answer = scene.stage.password(&scene.stage.at(a), &person.email, password).await?.decided()?;
+        let answer = scene.stage.password(&scene.stage.gate(a), &person.email, password).await?.decided()?;
         if answer.good() != good {
             return broken(did, if good { "signed in" } else { "refused" }, format!("{}", answer.status));
         }

@@ -32,12 +32,12 @@ fn own_sessions(scene: &Scene) -> Result<(), Miss> {
 
 /// Status of a call with a token.
 async fn call(scene: &Scene, tenant: &Tenant, token: &str) -> Result<u16, Miss> {
-    Ok(scene.stage.at(tenant).send(Ask::get("/api/v1/me").bearer(token)).await?.decided()?.status)
+    Ok(scene.stage.gate(tenant).send(Ask::get("/api/v1/me").bearer(token)).await?.decided()?.status)
 }
 
 async fn refresh(scene: &Scene, tenant: &Tenant, tokens: &Tokens) -> Result<Answer, Miss> {
     let body = json!({"refresh_token": tokens.refresh, "device": (!tokens.device.is_empty()).then_some(&tokens.device)});
-    scene.stage.at(tenant).send(Ask::post("/api/v1/auth/refresh", &body)).await?.decided()
+    scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/refresh", &body)).await?.decided()
 }
 
 /// The tokens that follow.
@@ -56,7 +56,7 @@ async fn magic_link(scene: &Scene) -> Outcome {
         return Err(Miss::Absent("magic links are not among the app's methods"));
     }
     let (a, life) = (&scene.a, scene.app.auth.magic_link.0);
-    let use_link = async |tenant: &Tenant, token: &str| scene.stage.at(tenant).send(Ask::post("/api/v1/auth/magic", &json!({"token": token}))).await;
+    let use_link = async |tenant: &Tenant, token: &str| scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/magic", &json!({"token": token}))).await;
     let person = someone(scene).await?;
     let page = scene.stage.at(a).at_root(Ask::get("/sign-in")).await?.decided()?.step("sign-in page")?;
     if page.page().contains("type=\"password\"") {
@@ -206,7 +206,9 @@ async fn refresh_reuse(scene: &Scene) -> Outcome {
     if answer.good() || call(scene, a, &other.access).await? != 200 {
         return broken("a refresh token with one character changed", "401 and nothing changed", format!("{}", answer.status));
     }
-    let noted = scene.leaves(a).await?.iter().filter(|l| l.get("action").and_then(Value::as_str) == Some("session.reuse")).count();
+    // Sessions of a shared host are the house's, and so are their leaves.
+    let leaves = if scene.app.tenant.membership_slug { super::host::house_leaves(scene).await? } else { scene.leaves(a).await? };
+    let noted = leaves.iter().filter(|l| l.get("action").and_then(Value::as_str) == Some("session.reuse")).count();
     if noted == 0 {
         return broken("reading the audit log after a replay", "a leaf about it", "none");
     }
@@ -235,12 +237,12 @@ async fn session_revoke(scene: &Scene) -> Outcome {
     let answer = if by_password {
         let fresh = format!("Alder-{}", random::hex(8));
         let ask = Ask::post("/api/v1/auth/password", &json!({"old": person.password, "new": fresh})).bearer(&first.access);
-        scene.stage.at(a).send(ask).await?.decided()?.step("change of password")?
+        scene.stage.gate(a).send(ask).await?.decided()?.step("change of password")?
     } else {
         let ask = Ask::post("/api/v1/auth/sign-out-everywhere", &json!({})).bearer(&first.access);
-        let answer = scene.stage.at(a).send(ask).await?.decided()?;
+        let answer = scene.stage.gate(a).send(ask).await?.decided()?;
         if answer.status == 400 {
-            scene.stage.at(a).send(Ask::new("POST", "/api/v1/auth/sign-out-everywhere").bearer(&first.access)).await?.decided()?.step("sign out everywhere")?
+            scene.stage.gate(a).send(Ask::new("POST", "/api/v1/auth/sign-out-everywhere").bearer(&first.access)).await?.decided()?.step("sign out everywhere")?
         } else {
             answer.step("sign out everywhere")?
         }
@@ -296,7 +298,7 @@ async fn session_cookie(scene: &Scene) -> Outcome {
             Ask::post("/api/v1/auth/magic", &json!({"token": token, "cookies": true}))
         }
     };
-    let answer = scene.stage.at(a).send(ask.header("origin", &a.origin())).await?.decided()?.step("sign in for cookies")?;
+    let answer = scene.stage.gate(a).send(ask.header("origin", &a.origin())).await?.decided()?.step("sign in for cookies")?;
     let cookies: Vec<&str> = answer.all("set-cookie").collect();
     if cookies.is_empty() {
         return broken("signing in for cookies", "cookies", "none");
@@ -315,7 +317,7 @@ async fn session_cookie(scene: &Scene) -> Outcome {
         return broken("signing in for cookies", "no token that scripts could read", "one in the body");
     }
     let session = cookies.iter().find_map(|c| c.strip_prefix("__Host-session=")?.split(';').next()).unwrap_or_default();
-    let used = scene.stage.at(a).send(Ask::get("/api/v1/me").cookie(session)).await?.decided()?;
+    let used = scene.stage.gate(a).send(Ask::get("/api/v1/me").cookie(session)).await?.decided()?;
     if !used.good() {
         return broken("a call with the session cookie", "200", format!("{}", used.status));
     }
@@ -356,7 +358,7 @@ async fn session_jwt(scene: &Scene) -> Outcome {
     if call(scene, a, &token).await? != 200 {
         return unclear("the honest token is refused too");
     }
-    let in_query = scene.stage.at(a).send(Ask::get(format!("/api/v1/me?access_token={token}"))).await?.decided()?;
+    let in_query = scene.stage.gate(a).send(Ask::get(format!("/api/v1/me?access_token={token}"))).await?.decided()?;
     if in_query.good() {
         return broken("the token in the query", "refused", format!("{}", in_query.status));
     }
@@ -426,7 +428,7 @@ async fn external_jwt(scene: &Scene) -> Outcome {
             return broken("a token without this tenant's claim", "a stranger's answer", "200");
         }
     }
-    let in_query = scene.stage.at(a).send(Ask::get(format!("/api/v1/me?access_token={}", ours.token(&good)))).await?.decided()?;
+    let in_query = scene.stage.gate(a).send(Ask::get(format!("/api/v1/me?access_token={}", ours.token(&good)))).await?.decided()?;
     if in_query.good() {
         return broken("the token in the query", "401", format!("{}", in_query.status));
     }
@@ -453,13 +455,13 @@ async fn own_issuer(scene: &Scene) -> Outcome {
             return broken("a foreign, unsigned or altered token", "401", format!("{status}"));
         }
     }
-    let none = scene.stage.at(a).send(Ask::get("/api/v1/me")).await?.decided()?;
+    let none = scene.stage.gate(a).send(Ask::get("/api/v1/me")).await?.decided()?;
     if none.status != 401 {
         return broken("no token", "401", format!("{}", none.status));
     }
     // A token made for one tenant at another's host: a stranger's answer on every route that holds data.
     if a.host != b.host {
-        let stranger = scene.stage.at(b).send(Ask::get("/api/v1/members").bearer(&token)).await?.decided()?;
+        let stranger = scene.stage.gate(b).send(Ask::get("/api/v1/members").bearer(&token)).await?.decided()?;
         if stranger.status != 404 {
             return broken("A's token at B's host", "404, as a stranger's", format!("{}", stranger.status));
         }

@@ -139,7 +139,7 @@ async fn everything(scene: &Scene, tenant: &Tenant, collection: &str, field: &st
 
 async fn query_scope(scene: &Scene) -> Outcome {
     // Tenants of its own: exports have a small budget per tenant.
-    let (a, b) = (&scene.stage.canary().await?, &scene.stage.canary().await?);
+    let (a, b) = (&scene.stage.lone_canary().await?, &scene.stage.lone_canary().await?);
     let (at, field) = scene.carrier()?;
     let (mine, theirs) = (format!("mark-{}", random::hex(8)), format!("mark-{}", random::hex(8)));
     let made = scene.make(a, at, Some((field, &mine))).await?;
@@ -273,7 +273,7 @@ async fn slug_membership(scene: &Scene) -> Outcome {
 }
 
 async fn suspension(scene: &Scene) -> Outcome {
-    let tenant = scene.stage.canary().await?;
+    let tenant = scene.stage.lone_canary().await?;
     let (at, field) = scene.carrier()?;
     let made = scene.make(&tenant, at, Some((field, "suspension"))).await?;
     let owner = tenant.owner()?;

@@ -96,7 +96,7 @@ async fn https_redirect(scene: &Scene) -> Outcome {
             return broken("GET of a page over http", "301 or 308 to the same host and path over https, no body, no cookie", saw);
         }
         hosts += 1;
-        let quiet = scene.stage.canary().await?;
+        let quiet = scene.stage.lone_canary().await?;
         let token = scene.stage.token(&quiet, quiet.owner()?).await?;
         let before = scene.leaves(&quiet).await?.len();
         for (line, body) in [("POST /api/v1/auth/sign-in HTTP/1.1", "{}"), ("GET /api/v1/audit HTTP/1.1", ""), ("POST /sign-in HTTP/1.1", "{}")] {
@@ -187,7 +187,7 @@ async fn flood_caps(scene: &Scene) -> Outcome {
         return broken("a header above the cap", "431 or a closed connection", "an answer");
     }
     let mut fat = scene.stage.client(host, "").link().await?;
-    let path = format!("{}/api/v1/auth/sign-in", scene.a.prefix);
+    let path = "/api/v1/auth/sign-in";
     let claim = flood.body.saturating_add(1);
     let body = fat.exchange(format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {claim}\r\n\r\n").as_bytes(), false).await;
     if body.as_ref().is_ok_and(|a| a.status < 400) {
