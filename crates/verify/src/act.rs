@@ -51,7 +51,8 @@ impl Scene {
     pub async fn links(&self, tenant: &Tenant, at: usize) -> Result<Links, Miss> {
         let owner = tenant.owner()?;
         let mut links = Links { member: owner.user.clone(), ..Links::default() };
-        let chain = pick::chain(&self.app, at).ok_or(Miss::Unbuilt("no record of this collection can be made by the prober"))?;
+        let chain = pick::chain(&self.app, at)
+            .ok_or(Miss::Unbuilt("no record of this collection can be made by the prober"))?;
         for (c, published) in chain {
             if c == at {
                 break;
@@ -59,7 +60,9 @@ impl Scene {
             let made = self.insert(tenant, owner, c, &links, &[], None).await?;
             if published {
                 let token = self.stage.token(tenant, owner).await?;
-                let act = Ask::post(format!("{}/actions/publish", made.path()), &json!({})).bearer(&token).header("if-match", &made.etag);
+                let act = Ask::post(format!("{}/actions/publish", made.path()), &json!({}))
+                    .bearer(&token)
+                    .header("if-match", &made.etag);
                 self.stage.at(tenant).send(act).await?.decided()?.step("publish")?;
             }
             links.records.insert(c, made.id);
@@ -95,7 +98,11 @@ impl Scene {
         let answer = answer.decided()?;
         if !answer.good() {
             let why = answer.json().get("errors").map(|e| format!(" {e}")).unwrap_or_default();
-            return unclear(format!("step `create {collection}` answered {}{}", answer.status, why.chars().take(120).collect::<String>()));
+            return unclear(format!(
+                "step `create {collection}` answered {}{}",
+                answer.status,
+                why.chars().take(120).collect::<String>()
+            ));
         }
         Ok(Made { at, collection, id: answer.text("id"), etag: tag(&answer) })
     }
@@ -111,7 +118,13 @@ impl Scene {
     ///
     /// # Errors
     /// Unclear when no answer comes.
-    pub async fn try_insert(&self, tenant: &Tenant, person: &Person, at: usize, body: Map<String, Value>) -> Result<(&'static str, Answer), Miss> {
+    pub async fn try_insert(
+        &self,
+        tenant: &Tenant,
+        person: &Person,
+        at: usize,
+        body: Map<String, Value>,
+    ) -> Result<(&'static str, Answer), Miss> {
         let collection = self.app.collections.get(at).map_or("", |c| c.id);
         let token = self.stage.token(tenant, person).await?;
         let ask = Ask::post(records(collection), &Value::Object(body)).bearer(&token);
@@ -142,7 +155,12 @@ impl Scene {
         let (owner, mut out, mut after) = (tenant.owner()?, Vec::new(), None::<i64>);
         loop {
             let place = after.map(|a| format!("&after={a}")).unwrap_or_default();
-            let page = self.read(tenant, owner, &format!("/api/v1/audit?limit=200{place}")).await?.decided()?.step("audit")?.json();
+            let page = self
+                .read(tenant, owner, &format!("/api/v1/audit?limit=200{place}"))
+                .await?
+                .decided()?
+                .step("audit")?
+                .json();
             let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             out.extend(items.iter().filter_map(|i| i.get("leaf").cloned()));
             after = page.get("next").and_then(Value::as_i64);
@@ -156,6 +174,8 @@ impl Scene {
     /// # Errors
     /// Unbuilt when the app has none.
     pub fn carrier(&self) -> Result<(usize, &'static str), Miss> {
-        pick::carrier(&self.app).map(|(at, field)| (at, field.id)).ok_or(Miss::Unbuilt("no collection carries plain text"))
+        pick::carrier(&self.app)
+            .map(|(at, field)| (at, field.id))
+            .ok_or(Miss::Unbuilt("no collection carries plain text"))
     }
 }

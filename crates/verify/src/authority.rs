@@ -33,7 +33,11 @@ impl Authority {
     ///
     /// # Errors
     /// When the certificate is not one; it was made here.
-    pub fn client(&self, versions: &[&'static SupportedProtocolVersion], alpn: &[&str]) -> io::Result<Arc<ClientConfig>> {
+    pub fn client(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[&str],
+    ) -> io::Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).map_err(io::Error::other)?;
         let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

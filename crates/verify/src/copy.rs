@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD}};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
 use crate::{evidence::Miss, wire::find};
@@ -134,7 +137,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let secret = "cnry-0123456789abcdef-secret";
         let longer = format!("xx{secret}yy");
-        for (i, bytes) in [secret.as_bytes().to_vec(), hex::encode(secret).into_bytes(), BASE64_STANDARD.encode(longer).into_bytes()].iter().enumerate() {
+        for (i, bytes) in
+            [secret.as_bytes().to_vec(), hex::encode(secret).into_bytes(), BASE64_STANDARD.encode(longer).into_bytes()]
+                .iter()
+                .enumerate()
+        {
             std::fs::write(folder.path().join(i.to_string()), bytes).unwrap();
         }
         std::fs::write(folder.path().join("clean"), "nothing").unwrap();

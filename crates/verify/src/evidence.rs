@@ -170,7 +170,11 @@ mod tests {
 
     #[test]
     fn evidence_prints_as_speech_and_as_json() {
-        let e = Evidence::new().count("tries", 1070).count("differences", 0).word("scheme", "argon2id").version("build", "0.1.0+x<y");
+        let e = Evidence::new()
+            .count("tries", 1070)
+            .count("differences", 0)
+            .word("scheme", "argon2id")
+            .version("build", "0.1.0+x<y");
         assert_eq!(e.to_string(), "1,070 tries, 0 differences, scheme argon2id, build 0.1.0+xy");
         assert_eq!(e.json().get("tries"), Some(&Value::from(1070)));
     }

@@ -74,13 +74,23 @@ impl Instance {
         let home = TempDir::with_prefix("vouchsafe-verify-").map_err(words)?;
         let domain = &setup.app.domain;
         let names = vec![domain.clone(), format!("*.{domain}"), "localhost".to_owned(), "*.localhost".to_owned()];
-        let authority = Authority::issue(names, &home.path().join("cert.pem"), &home.path().join("key.pem")).map_err(words)?;
+        let authority =
+            Authority::issue(names, &home.path().join("cert.pem"), &home.path().join("key.pem")).map_err(words)?;
         let (mail, smtp) = Sink::start().await.map_err(words)?;
         let issuer = Issuer::new("verify-1").map_err(words)?;
         issuer.publish(&home.path().join("jwks.json")).map_err(words)?;
         let secrets = secrets(&setup.app, smtp);
         let data = home.path().join("data");
-        Self::launch(setup.clone(), Arc::new(home), data, Arc::new(authority), mail, Arc::new(issuer), Arc::new(secrets)).await
+        Self::launch(
+            setup.clone(),
+            Arc::new(home),
+            data,
+            Arc::new(authority),
+            mail,
+            Arc::new(issuer),
+            Arc::new(secrets),
+        )
+        .await
     }
     /// Starts a second one on a copy of this one's data (see [`crate::copy`]), with the same keys and authority.
     ///
@@ -123,7 +133,9 @@ impl Instance {
         let mut child = command.spawn().map_err(|e| format!("{}: {e}", setup.binary.display()))?;
         let steer = child.stdin.take();
         let told = loop {
-            if let Some(told) = std::fs::read_to_string(&ready).ok().and_then(|t| serde_json::from_str::<Value>(&t).ok()) {
+            if let Some(told) =
+                std::fs::read_to_string(&ready).ok().and_then(|t| serde_json::from_str::<Value>(&t).ok())
+            {
                 break told;
             }
             let ended = child.try_wait().ok().flatten();
@@ -134,7 +146,11 @@ impl Instance {
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
         let url = told.get("url").and_then(Value::as_str).unwrap_or_default();
-        let port: u16 = url.rsplit(':').next().and_then(|p| p.trim_end_matches('/').parse().ok()).ok_or("the ready file names no port")?;
+        let port: u16 = url
+            .rsplit(':')
+            .next()
+            .and_then(|p| p.trim_end_matches('/').parse().ok())
+            .ok_or("the ready file names no port")?;
         let net = Net { address: SocketAddr::from(([127, 0, 0, 1], port)), tls: authority.usual().map_err(words)? };
         Ok(Self {
             pid: child.id(),
@@ -143,7 +159,14 @@ impl Instance {
             turn: Mutex::new(()),
             plain: Some(plain),
             took: started.elapsed(),
-            setup, home, data, net, authority, mail, issuer, secrets,
+            setup,
+            home,
+            data,
+            net,
+            authority,
+            mail,
+            issuer,
+            secrets,
         })
     }
     /// Its data folder.
@@ -190,7 +213,9 @@ impl Instance {
         let _turn = self.turn.lock().await;
         for _ in 0..20 {
             match self.order(order).await {
-                Err(Miss::Unclear(why)) if why.contains("No capacity") => tokio::time::sleep(Duration::from_millis(250)).await,
+                Err(Miss::Unclear(why)) if why.contains("No capacity") => {
+                    tokio::time::sleep(Duration::from_millis(250)).await
+                }
                 other => return other,
             }
         }
@@ -209,10 +234,14 @@ impl Instance {
         let line = tokio::time::timeout(Duration::from_secs(20), work)
             .await
             .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
-        let mut answer: Value = serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
+        let mut answer: Value =
+            serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
         match answer.get_mut("ok") {
             Some(ok) => Ok(ok.take()),
-            None => Err(Miss::Unclear(format!("admin: {}", answer.get("error").and_then(Value::as_str).unwrap_or("refused")))),
+            None => Err(Miss::Unclear(format!(
+                "admin: {}",
+                answer.get("error").and_then(Value::as_str).unwrap_or("refused")
+            ))),
         }
     }
     /// Ends it and waits for the end.
@@ -242,7 +271,12 @@ fn secrets(app: &App, smtp: SocketAddr) -> BTreeMap<String, String> {
             out.insert(name.clone(), value);
         }
     }
-    let keys = app.sessions.key.iter().chain(app.webhooks_in.iter().flat_map(|w| &w.secrets)).chain(app.secrets.iter().map(|s| &s.from));
+    let keys = app
+        .sessions
+        .key
+        .iter()
+        .chain(app.webhooks_in.iter().flat_map(|w| &w.secrets))
+        .chain(app.secrets.iter().map(|s| &s.from));
     for key in keys {
         if let Pointer::Env(name) = key {
             out.entry(name.clone()).or_insert_with(|| random::hex(32));

@@ -62,7 +62,8 @@ impl Issuer {
     /// When the system gives no randomness.
     pub fn new(kid: &str) -> io::Result<Self> {
         let fail = |_| io::Error::other("no key");
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(fail)?;
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(fail)?;
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref())
             .map_err(|_| io::Error::other("no key"))?;
         let public = key.public_key().as_ref().to_vec();

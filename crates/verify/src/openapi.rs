@@ -54,10 +54,21 @@ impl OpenApi {
         let mut operations = Vec::new();
         for (path, methods) in document.get("paths")?.as_object()? {
             for (method, operation) in methods.as_object()? {
-                let Some(method) = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|m| m.eq_ignore_ascii_case(method)) else { continue };
+                let Some(method) =
+                    ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|m| m.eq_ignore_ascii_case(method))
+                else {
+                    continue;
+                };
                 let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let signed = operation.get("security").and_then(Value::as_array).is_some_and(|s| !s.is_empty());
-                operations.push(Operation { method, path: path.clone(), action: text("x-action"), tier: text("x-limit"), event: text("x-audit"), signed });
+                operations.push(Operation {
+                    method,
+                    path: path.clone(),
+                    action: text("x-action"),
+                    tier: text("x-limit"),
+                    event: text("x-audit"),
+                    signed,
+                });
             }
         }
         Some(Self { operations })
@@ -71,7 +82,8 @@ impl OpenApi {
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Option<&Operation> {
         let same = |a: &str, b: &str| {
-            a.split('/').count() == b.split('/').count() && a.split('/').zip(b.split('/')).all(|(x, y)| x == y || (x.starts_with('{') && y.starts_with('{')))
+            a.split('/').count() == b.split('/').count()
+                && a.split('/').zip(b.split('/')).all(|(x, y)| x == y || (x.starts_with('{') && y.starts_with('{')))
         };
         self.operations.iter().find(|o| o.method == method && same(&o.path, path))
     }
@@ -84,9 +96,15 @@ mod tests {
 
     #[test]
     fn routes_are_read() {
-        let api = OpenApi::read(&json!({"paths": {"/api/v1/a/{id}": {"get": {"x-action": "a.read", "security": [{"bearer": []}]}}}})).unwrap();
+        let api = OpenApi::read(
+            &json!({"paths": {"/api/v1/a/{id}": {"get": {"x-action": "a.read", "security": [{"bearer": []}]}}}}),
+        )
+        .unwrap();
         assert!(api.has("GET", "/api/v1/a/{other}") && !api.has("POST", "/api/v1/a/{id}"));
         let operation = &api.operations[0];
-        assert_eq!((operation.at(|_| "7".to_owned()), operation.signed, operation.changes()), ("/api/v1/a/7".to_owned(), true, false));
+        assert_eq!(
+            (operation.at(|_| "7".to_owned()), operation.signed, operation.changes()),
+            ("/api/v1/a/7".to_owned(), true, false)
+        );
     }
 }

@@ -82,7 +82,13 @@ fn class(chars: &[char], at: &mut usize) -> Option<String> {
         if c == ']' {
             break;
         }
-        let c = if c == '\\' { let next = *chars.get(*at)?; *at += 1; next } else { c };
+        let c = if c == '\\' {
+            let next = *chars.get(*at)?;
+            *at += 1;
+            next
+        } else {
+            c
+        };
         let to = chars.get(*at + 1).copied().filter(|e| chars.get(*at) == Some(&'-') && *e != ']');
         match to {
             Some(end) => {
@@ -126,7 +132,10 @@ mod tests {
     #[test]
     fn texts_fit_their_patterns() {
         let slug = text("[a-z0-9-]{1,60}").unwrap();
-        assert!((10..=12).contains(&slug.len()) && slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()), "{slug}");
+        assert!(
+            (10..=12).contains(&slug.len()) && slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
+            "{slug}"
+        );
         let path = text("/[a-z0-9/-]{0,200}").unwrap();
         assert!(path.starts_with('/') && path.len() > 5);
         let color = text("#[0-9a-f]{6}").unwrap();

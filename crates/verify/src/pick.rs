@@ -131,7 +131,12 @@ fn words(field: &Field) -> Option<String> {
 #[must_use]
 pub fn marker_field(collection: &Collection, least: i64) -> Option<&Field> {
     let fits = |f: &&Field| {
-        f.kind == Kind::Text && !f.many && f.pattern.is_none() && settable(f) && f.max.is_none_or(|m| m >= least) && !f.encrypted
+        f.kind == Kind::Text
+            && !f.many
+            && f.pattern.is_none()
+            && settable(f)
+            && f.max.is_none_or(|m| m >= least)
+            && !f.encrypted
     };
     collection.fields.iter().filter(fits).min_by_key(|f| (f.personal, f.unique, !f.required))
 }

@@ -103,12 +103,31 @@ impl Report {
     pub fn junit(&self) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         let failed = self.judged.iter().filter(|j| j.verdict.fails(false)).count();
-        let skipped = self.judged.iter().filter(|j| !j.verdict.fails(false) && !matches!(j.verdict, Verdict::Proven | Verdict::Provider)).count();
-        let _w = writeln!(out, "<testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" skipped=\"{skipped}\" time=\"{:.1}\">", xml(&self.app), self.judged.len(), self.took.as_secs_f64());
+        let skipped = self
+            .judged
+            .iter()
+            .filter(|j| !j.verdict.fails(false) && !matches!(j.verdict, Verdict::Proven | Verdict::Provider))
+            .count();
+        let _w = writeln!(
+            out,
+            "<testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" skipped=\"{skipped}\" time=\"{:.1}\">",
+            xml(&self.app),
+            self.judged.len(),
+            self.took.as_secs_f64()
+        );
         for j in &self.judged {
             let time: f64 = j.checks.iter().map(|c| c.took.as_secs_f64()).sum();
-            let _w = write!(out, "  <testcase classname=\"{}\" name=\"{}\" time=\"{time:.1}\">", xml(&j.claim.checks.join(",")), xml(&j.claim.id));
-            let words = xml(&format!("{}: {}", j.verdict.word(), j.deciding().and_then(|c| c.finding.as_ref()).map_or_else(|| j.words(), |f| f.saw.clone())));
+            let _w = write!(
+                out,
+                "  <testcase classname=\"{}\" name=\"{}\" time=\"{time:.1}\">",
+                xml(&j.claim.checks.join(",")),
+                xml(&j.claim.id)
+            );
+            let words = xml(&format!(
+                "{}: {}",
+                j.verdict.word(),
+                j.deciding().and_then(|c| c.finding.as_ref()).map_or_else(|| j.words(), |f| f.saw.clone())
+            ));
             let _w = match j.verdict {
                 v if v.fails(false) => write!(out, "<failure message=\"{words}\"/>"),
                 Verdict::Proven | Verdict::Provider => write!(out, "<system-out>{words}</system-out>"),
@@ -146,29 +165,50 @@ impl Report {
     }
     fn foot(&self, app: &str) -> String {
         let shown = [
-            (Verdict::Proven, true), (Verdict::Failing, true), (Verdict::Inconclusive, false), (Verdict::Expired, false),
-            (Verdict::Stale, true), (Verdict::Unproven, true), (Verdict::Unsigned, true), (Verdict::Attested, false),
-            (Verdict::Provider, true), (Verdict::NotApplicable, true),
+            (Verdict::Proven, true),
+            (Verdict::Failing, true),
+            (Verdict::Inconclusive, false),
+            (Verdict::Expired, false),
+            (Verdict::Stale, true),
+            (Verdict::Unproven, true),
+            (Verdict::Unsigned, true),
+            (Verdict::Attested, false),
+            (Verdict::Provider, true),
+            (Verdict::NotApplicable, true),
         ];
-        let counts = shown.into_iter().map(|(verdict, always)| (verdict, self.count(verdict), always)).filter(|(_, n, always)| *always || *n > 0);
+        let counts = shown
+            .into_iter()
+            .map(|(verdict, always)| (verdict, self.count(verdict), always))
+            .filter(|(_, n, always)| *always || *n > 0);
         let counts: Vec<String> = counts.map(|(verdict, n, _)| format!("{n} {}", verdict.word())).collect();
         let head = format!("  {} promises", self.judged.len());
         let wide = format!("{head}   {}", counts.join("   "));
-        let mut out = format!("\n{}", if wide.chars().count() > WIDTH { format!("{head}  {}", counts.join("  ")) } else { wide });
-        let example = self.judged.iter().find(|j| j.verdict == Verdict::Failing).or(self.judged.first()).map_or("", |j| j.claim.id.as_str());
-        let _w = writeln!(out, "\n  {:.1} s · one in detail: vouchsafe verify {app} --only {example}\n", self.took.as_secs_f64());
+        let mut out =
+            format!("\n{}", if wide.chars().count() > WIDTH { format!("{head}  {}", counts.join("  ")) } else { wide });
+        let example = self
+            .judged
+            .iter()
+            .find(|j| j.verdict == Verdict::Failing)
+            .or(self.judged.first())
+            .map_or("", |j| j.claim.id.as_str());
+        let _w = writeln!(
+            out,
+            "\n  {:.1} s · one in detail: vouchsafe verify {app} --only {example}\n",
+            self.took.as_secs_f64()
+        );
         let unproven = self.count(Verdict::Unproven);
         let wait = self.count(Verdict::Unsigned);
         let end = if self.exit(false) == 0 {
             let programs = match unproven {
                 0 => "Everything a program can prove is proven.".to_owned(),
-                n => format!("Nothing is broken; {n} promises wait for a probe or for what they promise."),
+                n => format!("Nothing is broken. {n} promises wait for their control or its probe."),
             };
             format!("  {programs} {wait} statements wait for a person.")
         } else {
             "  Not every promise is kept, or not every one could be judged.".to_owned()
         };
         let _w = writeln!(out, "{}", ends(&end, &format!("(exit {})", self.exit(false))));
+        out.push('\n');
         out
     }
 }
@@ -259,10 +299,19 @@ mod tests {
             section: "Walls".into(),
             line: 1,
         };
-        let finding = (verdict == Verdict::Failing).then(|| Finding { did: "GET".into(), expected: "404".into(), saw: "200".into() });
+        let finding = (verdict == Verdict::Failing).then(|| Finding {
+            did: "GET".into(),
+            expected: "404".into(),
+            saw: "200".into(),
+        });
         let checks = vec![Checked {
-            check: "tenant.cross_read", verdict, evidence: Evidence::new().count("ids", 96), finding, note: String::new(),
-            took: Duration::from_millis(940), steered: false,
+            check: "tenant.cross_read",
+            verdict,
+            evidence: Evidence::new().count("ids", 96),
+            finding,
+            note: String::new(),
+            took: Duration::from_millis(940),
+            steered: false,
         }];
         Judged { claim, verdict, checks, at: Time(0) }
     }
@@ -270,12 +319,22 @@ mod tests {
     #[test]
     fn the_table_fits_and_names_what_failed() {
         let report = Report {
-            app: "Nordkestrel".into(), noun: "restaurant".into(), took: Duration::from_secs(12),
+            app: "Nordkestrel".into(),
+            noun: "restaurant".into(),
+            took: Duration::from_secs(12),
             judged: vec![judged("NOR-1", Verdict::Proven), judged("NOR-2", Verdict::Failing)],
         };
         let table = report.table("0.1.0", "apps/nordkestrel", false);
         assert!(table.lines().all(|l| l.chars().count() <= WIDTH), "{table}");
-        for part in ["proven    NOR-1", "96 ids", "failing   NOR-2", "promised   Ask and get nothing.", "saw        200", "1 proven  1 failing", "(exit 1)"] {
+        for part in [
+            "proven    NOR-1",
+            "96 ids",
+            "failing   NOR-2",
+            "promised   Ask and get nothing.",
+            "saw        200",
+            "1 proven  1 failing",
+            "(exit 1)",
+        ] {
             assert!(table.contains(part), "{part}\n{table}");
         }
         assert_eq!(report.exit(false), 1);

@@ -69,7 +69,9 @@ pub async fn run(options: Options) -> Result<Report, String> {
     let (app, page) = (Arc::clone(&options.setup.app), Arc::new(options.page));
     let (together, alone): (Vec<_>, Vec<_>) = plan.probes.iter().copied().partition(|p| p.room == Room::Together);
     let begin = async |wanted: bool| match wanted {
-        true => Instance::start(&options.setup).await.map(|i| Some(Arc::new(Stage::new(Arc::clone(&app), i, options.now.plus(elapsed(started)))))),
+        true => Instance::start(&options.setup)
+            .await
+            .map(|i| Some(Arc::new(Stage::new(Arc::clone(&app), i, options.now.plus(elapsed(started)))))),
         false => Ok(None),
     };
     // One database cannot be two fresh worlds: on PostgreSQL everything happens on one instance, one thing after another.
@@ -81,7 +83,8 @@ pub async fn run(options: Options) -> Result<Report, String> {
         checked.extend(apart(calm.as_ref(), &page, &alone).await);
         checked
     } else {
-        let (mut checked, more) = tokio::join!(beside(calm.as_ref(), &page, &together), apart(steered.as_ref(), &page, &alone));
+        let (mut checked, more) =
+            tokio::join!(beside(calm.as_ref(), &page, &together), apart(steered.as_ref(), &page, &alone));
         checked.extend(more);
         checked
     };
@@ -148,7 +151,15 @@ async fn once(probe: &'static Probe, scene: &Scene) -> Outcome {
 
 fn told(probe: &'static Probe, outcome: Outcome, took: Duration) -> Checked {
     let steered = probe.room == Room::Alone;
-    let base = |verdict| Checked { check: probe.check, verdict, evidence: Evidence::new(), finding: None, note: String::new(), took, steered };
+    let base = |verdict| Checked {
+        check: probe.check,
+        verdict,
+        evidence: Evidence::new(),
+        finding: None,
+        note: String::new(),
+        took,
+        steered,
+    };
     match outcome {
         Ok(evidence) => Checked { evidence, ..base(Verdict::Proven) },
         Err(Miss::Broken(finding)) => Checked { finding: Some(finding), ..base(Verdict::Failing) },
@@ -165,12 +176,21 @@ fn unprobed(check: &'static str) -> Checked {
         CheckKind::Attested => (Verdict::Unsigned, "nobody has signed this yet"),
         _ => (Verdict::Unproven, "no probe yet"),
     };
-    Checked { check, verdict, evidence: Evidence::new(), finding: None, note: note.to_owned(), took: Duration::ZERO, steered: false }
+    Checked {
+        check,
+        verdict,
+        evidence: Evidence::new(),
+        finding: None,
+        note: note.to_owned(),
+        took: Duration::ZERO,
+        steered: false,
+    }
 }
 
 fn judge(claim: manifest::PageClaim, checked: &[Checked], at: Time) -> Judged {
-    let found = |check: &&'static str| checked.iter().find(|c| c.check == *check).cloned().unwrap_or_else(|| unprobed(check));
-    let checks: Vec<Checked> = claim.checks.iter().map(|c| found(c)).collect();
+    let found =
+        |check: &&'static str| checked.iter().find(|c| c.check == *check).cloned().unwrap_or_else(|| unprobed(check));
+    let checks: Vec<Checked> = claim.checks.iter().map(found).collect();
     let verdicts: Vec<Verdict> = checks.iter().map(|c| c.verdict).collect();
     let verdict = verdict::of(claim.kind, &verdicts, None);
     Judged { verdict, checks, at, claim }

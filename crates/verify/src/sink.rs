@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn encodings_are_undone() {
         assert_eq!(quoted_printable("a=3Db=\nc =C3=A9"), "a=bc é");
-        let mail = Mail { to: String::new(), text: decoded("Content-Transfer-Encoding: base64\n\naHR0cHM6Ly94L3Y/\ndG9rZW49YWJj\n") };
+        let mail = Mail {
+            to: String::new(),
+            text: decoded("Content-Transfer-Encoding: base64\n\naHR0cHM6Ly94L3Y/\ndG9rZW49YWJj\n"),
+        };
         assert_eq!(mail.links(), ["https://x/v?token=abc"]);
         assert_eq!(mail.token_after("token=", 3).as_deref(), Some("abc"));
     }

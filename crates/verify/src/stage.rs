@@ -217,7 +217,8 @@ impl Stage {
         let rest = url.trim_start_matches("https://").trim_end_matches('/');
         let (host, prefix) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
         let told: Vec<Value> = made.get("people").and_then(Value::as_array).cloned().unwrap_or_default();
-        let user_of = |email: &str| told.iter().find(|p| text(p, "email") == email).map(|p| text(p, "user")).unwrap_or_default();
+        let user_of =
+            |email: &str| told.iter().find(|p| text(p, "email") == email).map(|p| text(p, "user")).unwrap_or_default();
         let people = people.into_iter().map(|p| Person { user: user_of(&p.email), ..p }).collect();
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
         Ok(Tenant { id, slug: slug.to_owned(), host: host.to_owned(), prefix, people })
@@ -248,8 +249,18 @@ impl Stage {
     }
     fn invent(&self, role: &'static str) -> Person {
         let tag = random::hex(6);
-        let password = if self.door == Door::Password { format!("Rowan-{}-{}", random::hex(4), random::hex(4)) } else { String::new() };
-        Person { email: format!("{role}-{tag}@canary.example").replace('_', "-"), user: String::new(), role, password, subject: format!("sub-{tag}") }
+        let password = if self.door == Door::Password {
+            format!("Rowan-{}-{}", random::hex(4), random::hex(4))
+        } else {
+            String::new()
+        };
+        Person {
+            email: format!("{role}-{tag}@canary.example").replace('_', "-"),
+            user: String::new(),
+            role,
+            password,
+            subject: format!("sub-{tag}"),
+        }
     }
     fn described(&self, p: &Person) -> Value {
         let password = if p.password.is_empty() { Value::Null } else { p.password.as_str().into() };
@@ -270,7 +281,8 @@ impl Stage {
         let now = (Instant::now(), self.moved.load(Ordering::SeqCst));
         let kept = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(kept) = kept {
-            let age = i64::try_from(now.0.duration_since(kept.made.0).as_millis()).unwrap_or(i64::MAX) + now.1 - kept.made.1;
+            let age =
+                i64::try_from(now.0.duration_since(kept.made.0).as_millis()).unwrap_or(i64::MAX) + now.1 - kept.made.1;
             if (0..FRESH).contains(&age) {
                 return Ok(kept.access);
             }
@@ -340,7 +352,8 @@ impl Stage {
     #[must_use]
     pub fn claims(&self, tenant: &Tenant, person: &Person) -> Value {
         let now = self.now().seconds();
-        let (url, audience, claim) = self.app.auth.issuer.as_ref().map_or(("", "", "tenant"), |i| (&i.url, &i.audience, &i.tenant_claim));
+        let (url, audience, claim) =
+            self.app.auth.issuer.as_ref().map_or(("", "", "tenant"), |i| (&i.url, &i.audience, &i.tenant_claim));
         let mut claims = json!({
             "iss": url, "aud": audience, "sub": person.subject, "email": person.email, "amr": ["pwd", "mfa"], "auth_time": now - 1,
             "iat": now - 5, "nbf": now - 5, "exp": now + 600,
@@ -357,8 +370,10 @@ impl Stage {
     pub async fn openapi(&self, tenant: &Tenant) -> Result<&OpenApi, Miss> {
         self.openapi
             .get_or_try_init(|| async {
-                let answer = self.gate(tenant).send(Ask::get("/api/v1/openapi.json")).await?.decided()?.step("openapi")?;
-                OpenApi::read(&answer.json()).ok_or_else(|| Miss::Unclear("the OpenAPI document has no paths".to_owned()))
+                let answer =
+                    self.gate(tenant).send(Ask::get("/api/v1/openapi.json")).await?.decided()?.step("openapi")?;
+                OpenApi::read(&answer.json())
+                    .ok_or_else(|| Miss::Unclear("the OpenAPI document has no paths".to_owned()))
             })
             .await
     }
@@ -367,7 +382,11 @@ impl Stage {
     /// # Errors
     /// Unbuilt when the route is not in the OpenAPI document.
     pub async fn needs(&self, tenant: &Tenant, method: &str, path: &str) -> Result<(), Miss> {
-        if self.openapi(tenant).await?.has(method, path) { Ok(()) } else { Err(Miss::Unbuilt("its route is not built yet")) }
+        if self.openapi(tenant).await?.has(method, path) {
+            Ok(())
+        } else {
+            Err(Miss::Unbuilt("its route is not built yet"))
+        }
     }
     /// Asks the server to delete every canary made here.
     pub async fn clear(&self) {
@@ -389,5 +408,9 @@ pub fn token_in(links: &[String]) -> Result<String, Miss> {
         (token.len() >= 16).then(|| token.to_owned())
     };
     let last = |link: &String| link.rsplit('/').next().filter(|t| t.len() >= 32).map(str::to_owned);
-    links.iter().find_map(token).or_else(|| links.iter().find_map(last)).ok_or_else(|| Miss::Unclear("the mail has no link with a token".to_owned()))
+    links
+        .iter()
+        .find_map(token)
+        .or_else(|| links.iter().find_map(last))
+        .ok_or_else(|| Miss::Unclear("the mail has no link with a token".to_owned()))
 }

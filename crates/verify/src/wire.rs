@@ -106,7 +106,8 @@ impl Ask {
     }
 
     fn bytes_for(&self, host: &str) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.path, self.host.as_deref().unwrap_or(host));
+        let mut text =
+            format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.path, self.host.as_deref().unwrap_or(host));
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -198,7 +199,8 @@ impl Net {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from((source, 0)))?;
-        let stream = tokio::time::timeout(PATIENCE, socket.connect(to)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let stream =
+            tokio::time::timeout(PATIENCE, socket.connect(to)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -429,7 +431,9 @@ impl Client {
 
     fn keep(&self, link: Link, answer: &Answer) {
         let ends = answer.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
-        let framed = answer.header("content-length").is_some() || answer.header("transfer-encoding").is_some() || answer.status == 204;
+        let framed = answer.header("content-length").is_some()
+            || answer.header("transfer-encoding").is_some()
+            || answer.status == 204;
         if !ends && framed {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
         }

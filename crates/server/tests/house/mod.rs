@@ -113,9 +113,8 @@ impl House {
         let [folder, data] = folders.as_slice() else { panic!("an app and its data") };
         let app = read(text);
         let data = data.path().to_owned();
+        panics_are_for_people();
         let started = vouchsafe::start(settings(folder.path(), &data), app.clone(), text).await;
-        // The server keeps panics for its log; a test's own are for people.
-        let _servers = std::panic::take_hook();
         let running = started.unwrap_or_else(|words| panic!("{words}"));
         let ready = running.ready();
         let port = ready.url.rsplit(':').next().unwrap().parse().unwrap();
@@ -233,6 +232,19 @@ impl House {
     pub fn file_of(&self, tenant: &str) -> PathBuf {
         self.data.join("t").join(&tenant[34..]).join(format!("{tenant}.db"))
     }
+}
+
+/// A server keeps panics for its log; those of tests are to be seen.
+fn panics_are_for_people() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(|| {
+            loop {
+                let _servers = std::panic::take_hook();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+    });
 }
 
 /// A loopback address that nobody used yet.

@@ -57,7 +57,11 @@ fn open_door(scene: &Scene, operation: &Operation) -> bool {
     let visitor = cell(operation.method, path).is_some_and(|(c, verb)| {
         grant(scene, &scene.app.visitor, &c).is_some_and(|g| g.verbs.contains_key(verb.as_str()))
     });
-    doors.contains(&path) || prefixes.iter().any(|p| path.starts_with(p)) || sign_in || visitor || path.starts_with("/api/v1/webhooks/in/")
+    doors.contains(&path)
+        || prefixes.iter().any(|p| path.starts_with(p))
+        || sign_in
+        || visitor
+        || path.starts_with("/api/v1/webhooks/in/")
 }
 
 async fn server_side(scene: &Scene) -> Outcome {
@@ -67,7 +71,11 @@ async fn server_side(scene: &Scene) -> Outcome {
     let (mut closed, mut open, mut undecided) = (0, 0, 0);
     for operation in &api.operations {
         if operation.action.is_empty() {
-            return broken("reading the route table", "an action for each route", format!("{} has none", operation.path));
+            return broken(
+                "reading the route table",
+                "an action for each route",
+                format!("{} has none", operation.path),
+            );
         }
         let ask = || {
             let ask = Ask::new(operation.method, operation.at(|_| unknown_id()));
@@ -85,14 +93,24 @@ async fn server_side(scene: &Scene) -> Outcome {
         match answer.status {
             401 | 404 => closed += 1,
             429 => undecided += 1,
-            other => return broken(format!("{} {} without a token", operation.method, operation.path), "401", format!("{other}")),
+            other => {
+                return broken(
+                    format!("{} {} without a token", operation.method, operation.path),
+                    "401",
+                    format!("{other}"),
+                );
+            }
         }
     }
     if undecided > 0 {
         return unclear(format!("{undecided} routes answered 429"));
     }
     let (member, refused) = demotion(scene, last).await?;
-    Ok(Evidence::new().count("routes refused without a token", closed).count("open to everybody by the manifest", open).count("routes refused to an old token after a demotion", refused).and(member))
+    Ok(Evidence::new()
+        .count("routes refused without a token", closed)
+        .count("open to everybody by the manifest", open)
+        .count("routes refused to an old token after a demotion", refused)
+        .and(member))
 }
 
 /// A token of the first role, used after its holder was given the last: what only the first may do is refused.
@@ -117,13 +135,22 @@ async fn demotion(scene: &Scene, last: &'static str) -> Result<(Evidence, usize)
     scene.stage.at(&tenant).send(ask).await?.decided()?.step("demotion")?;
     let role = scene.app.roles.iter().find(|r| r.id == last).ok_or_else(|| Miss::Unclear("no last role".to_owned()))?;
     let mut refused = 0;
-    for (path, resource) in [("/api/v1/tenant", "settings"), ("/api/v1/audit", "audit"), ("/api/v1/members", "members"), ("/api/v1/members/invitations", "members")] {
+    for (path, resource) in [
+        ("/api/v1/tenant", "settings"),
+        ("/api/v1/audit", "audit"),
+        ("/api/v1/members", "members"),
+        ("/api/v1/members/invitations", "members"),
+    ] {
         if role.floor.tenant.contains_key(resource) {
             continue;
         }
         let answer = scene.stage.at(&tenant).send(Ask::get(path).bearer(&token)).await?.decided()?;
         if answer.status != 403 {
-            return broken(format!("GET {path} with the old token after a demotion"), "403", format!("{}", answer.status));
+            return broken(
+                format!("GET {path} with the old token after a demotion"),
+                "403",
+                format!("{}", answer.status),
+            );
         }
         refused += 1;
     }
@@ -160,15 +187,22 @@ struct Try {
 fn tries(scene: &Scene, role: &Role) -> Vec<Try> {
     let mut out = Vec::new();
     for collection in &scene.app.collections {
-        let verbs = grant(scene, &role.floor, collection.id).map(|g| g.verbs.keys().copied().collect::<BTreeSet<_>>()).unwrap_or_default();
+        let verbs = grant(scene, &role.floor, collection.id)
+            .map(|g| g.verbs.keys().copied().collect::<BTreeSet<_>>())
+            .unwrap_or_default();
         let base = records(collection.id);
         let one = format!("{base}/{}", unknown_id());
-        let mut cells = vec![("read", Ask::get(format!("{base}?limit=1"))), ("create", Ask::post(base.clone(), &json!({"no_such_field": 1})))];
+        let mut cells = vec![
+            ("read", Ask::get(format!("{base}?limit=1"))),
+            ("create", Ask::post(base.clone(), &json!({"no_such_field": 1}))),
+        ];
         if !collection.append_only {
             cells.push(("write", Ask::patch(one.clone(), &json!({})).header("if-match", "\"1\"")));
             cells.push(("delete", Ask::delete(one.clone()).header("if-match", "\"1\"")));
         }
-        cells.extend(collection.actions.iter().map(|a| (a.id, Ask::post(format!("{one}/actions/{}", a.id), &json!({})))));
+        cells.extend(
+            collection.actions.iter().map(|a| (a.id, Ask::post(format!("{one}/actions/{}", a.id), &json!({})))),
+        );
         for (verb, ask) in cells {
             if !gated(scene, collection.id, verb) {
                 out.push(Try { name: format!("{}.{verb}", collection.id), ask, allowed: verbs.contains(verb) });
@@ -210,7 +244,11 @@ async fn role_floor(scene: &Scene) -> Outcome {
             }
             if refused(&answer) == try_.allowed {
                 let expected = if try_.allowed { "let in, as the manifest says" } else { "403, as the manifest says" };
-                return broken(format!("{} as {}", try_.name, role.id), expected, format!("{} {}", answer.status, answer.text("code")));
+                return broken(
+                    format!("{} as {}", try_.name, role.id),
+                    expected,
+                    format!("{} {}", answer.status, answer.text("code")),
+                );
             }
             if try_.allowed {
                 live.insert(try_.name);
@@ -252,7 +290,8 @@ fn narrow(scene: &Scene) -> Option<(&'static str, usize)> {
                     && rows.iter().any(|row| row.iter().any(|cell| cell.column == "created_by"))
             };
             let limited = matches!(grant.verbs.get("read"), Some(GrantRows::Any(rows)) if own(rows));
-            let fields = scene.app.collections.get(at).is_some_and(|c| pick::required(c).all(|(i, _)| grant.create.has(i)));
+            let fields =
+                scene.app.collections.get(at).is_some_and(|c| pick::required(c).all(|(i, _)| grant.create.has(i)));
             let alone = pick::chain(&scene.app, at).is_some_and(|c| c.len() == 1);
             if limited && alone && fields && grant.verbs.contains_key("create") {
                 return Some((role.id, at));
@@ -275,12 +314,21 @@ async fn row_visibility(scene: &Scene) -> Outcome {
         if !found.good() {
             return broken("reading one's own row", "200", format!("{}", found.status));
         }
-        let (hidden, none) = (scene.read(a, reader, &other.path()).await?.decided()?, scene.read(a, reader, &unknown).await?.decided()?);
+        let (hidden, none) =
+            (scene.read(a, reader, &other.path()).await?.decided()?, scene.read(a, reader, &unknown).await?.decided()?);
         if (hidden.status, &hidden.body) != (none.status, &none.body) {
-            return broken("reading a colleague's row", format!("as an unknown one: {}", none.status), format!("{}", hidden.status));
+            return broken(
+                "reading a colleague's row",
+                format!("as an unknown one: {}", none.status),
+                format!("{}", hidden.status),
+            );
         }
-        let list = scene.read(a, reader, &format!("{}?limit=200&count=true", records(own.collection))).await?.decided()?;
-        if list.page().contains(&other.id) || !list.page().contains(&own.id) || list.json().get("count").and_then(Value::as_u64).is_some_and(|n| n > 1) {
+        let list =
+            scene.read(a, reader, &format!("{}?limit=200&count=true", records(own.collection))).await?.decided()?;
+        if list.page().contains(&other.id)
+            || !list.page().contains(&own.id)
+            || list.json().get("count").and_then(Value::as_u64).is_some_and(|n| n > 1)
+        {
             return broken("listing and counting", "one's own rows alone", "a colleague's too");
         }
         let token = scene.stage.token(a, reader).await?;
@@ -314,11 +362,21 @@ async fn roster(scene: &Scene) -> Outcome {
     let stranger: &Person = b.owner()?;
     let theirs = scene.stage.token(b, stranger).await?;
     let routes = outsider(scene, a, "a member of another tenant", &theirs, &made.path(), None).await?;
-    Ok(Evidence::new().word("removed, next request", "404").millis("answered in", took).count("routes closed to a non-member", routes))
+    Ok(Evidence::new()
+        .word("removed, next request", "404")
+        .millis("answered in", took)
+        .count("routes closed to a non-member", routes))
 }
 
 /// Every data route must answer an outsider as if nothing were there, and without data.
-async fn outsider(scene: &Scene, tenant: &Tenant, who: &str, token: &str, record: &str, first: Option<Answer>) -> Result<usize, Miss> {
+async fn outsider(
+    scene: &Scene,
+    tenant: &Tenant,
+    who: &str,
+    token: &str,
+    record: &str,
+    first: Option<Answer>,
+) -> Result<usize, Miss> {
     let api = scene.stage.openapi(tenant).await?;
     let mut routes = 0;
     if let Some(answer) = first
@@ -333,9 +391,13 @@ async fn outsider(scene: &Scene, tenant: &Tenant, who: &str, token: &str, record
         return broken(format!("{who}: GET of a record"), "404", format!("{}", answer.status));
     }
     let mut client = scene.stage.at(tenant);
-    for operation in api.operations.iter().filter(|o| o.method == "GET" && !open_door(scene, o) && o.tier != "exports") {
+    for operation in api.operations.iter().filter(|o| o.method == "GET" && !open_door(scene, o) && o.tier != "exports")
+    {
         // About oneself one may always ask.
-        if operation.path.starts_with("/api/v1/me") || operation.action.starts_with("house.") || operation.action.starts_with("account.") {
+        if operation.path.starts_with("/api/v1/me")
+            || operation.action.starts_with("house.")
+            || operation.action.starts_with("account.")
+        {
             continue;
         }
         if routes % 40 == 39 {

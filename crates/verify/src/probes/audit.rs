@@ -46,13 +46,16 @@ async fn coverage(scene: &Scene) -> Outcome {
     let mut deeds = done(scene, &tenant).await?;
     deeds.extend(refused(scene, &tenant).await?);
     if scene.stage.door() == Door::Password {
-        let answer = scene.stage.password(&scene.stage.gate(&tenant), &owner.email, "not the password").await?.decided()?;
+        let answer =
+            scene.stage.password(&scene.stage.gate(&tenant), &owner.email, "not the password").await?.decided()?;
         deeds.push(Deed::new("a failed sign-in", &answer, "", "failed"));
     }
     let mut leaves = scene.leaves(&tenant).await?;
     if scene.app.tenant.membership_slug {
         // Sign-in happens at the shared host: its leaves are the house's.
-        leaves.extend(super::host::house_leaves(scene).await?.into_iter().filter(|l| text(l, "action").starts_with("session.")));
+        leaves.extend(
+            super::host::house_leaves(scene).await?.into_iter().filter(|l| text(l, "action").starts_with("session.")),
+        );
     }
     for deed in &deeds {
         let found: Vec<&Value> = leaves.iter().filter(|l| text(l, "req_id") == deed.request).collect();
@@ -61,7 +64,11 @@ async fn coverage(scene: &Scene) -> Outcome {
         };
         let whole = ["action", "target", "ts", "source"].iter().all(|name| !text(leaf, name).is_empty());
         if !whole || text(leaf, "outcome") != deed.outcome || !text(leaf, "actor").contains(&deed.actor) {
-            let saw = format!("outcome {}, actor {}", text(leaf, "outcome"), if text(leaf, "actor").contains(&deed.actor) { "right" } else { "wrong" });
+            let saw = format!(
+                "outcome {}, actor {}",
+                text(leaf, "outcome"),
+                if text(leaf, "actor").contains(&deed.actor) { "right" } else { "wrong" }
+            );
             return broken(&deed.name, format!("actor, action, target, time, outcome {}", deed.outcome), saw);
         }
     }
@@ -92,15 +99,21 @@ async fn done(scene: &Scene, tenant: &Tenant) -> Result<Vec<Deed>, Miss> {
     let made = act("creating a record", Ask::post(records(collection), &json!(body))).await?;
     let path = format!("{}/{}", records(collection), made.text("id"));
     let tag = made.header("etag").unwrap_or("\"1\"").to_owned();
-    let changed = act("changing a record", Ask::patch(path.clone(), &json!({field: "audit 2"})).header("if-match", &tag)).await?;
+    let changed =
+        act("changing a record", Ask::patch(path.clone(), &json!({field: "audit 2"})).header("if-match", &tag)).await?;
     let tag = changed.header("etag").unwrap_or("\"2\"").to_owned();
     act("deleting a record", Ask::delete(path).header("if-match", &tag)).await?;
     let invited = format!("guest-{}@canary.example", random::hex(5));
     let last = scene.app.roles.last().map_or("", |r| r.id);
-    act("inviting a member", Ask::post("/api/v1/members/invitations", &json!({"email": invited, "role": last}))).await?;
+    act("inviting a member", Ask::post("/api/v1/members/invitations", &json!({"email": invited, "role": last})))
+        .await?;
     if let Some(member) = tenant.people.last().filter(|p| p.user != owner.user) {
         let user = format!("/api/v1/members/{}", member.user);
-        act("changing a role", Ask::patch(user.clone(), &json!({"role": scene.app.roles.first().map_or("", |r| r.id)}))).await?;
+        act(
+            "changing a role",
+            Ask::patch(user.clone(), &json!({"role": scene.app.roles.first().map_or("", |r| r.id)})),
+        )
+        .await?;
         act("suspending a member", Ask::new("POST", format!("{user}/suspend"))).await?;
         act("resuming a member", Ask::new("POST", format!("{user}/resume"))).await?;
         act("removing a member", Ask::delete(user)).await?;
@@ -124,11 +137,17 @@ async fn refused(scene: &Scene, tenant: &Tenant) -> Result<Vec<Deed>, Miss> {
         let held = role.floor.collections.get(&i);
         let lacks = |verb: &str| held.is_none_or(|g| !g.verbs.contains_key(verb));
         if lacks("create") && asks.len() < 3 {
-            asks.push((format!("creating in {} without the right", collection.id), Ask::post(records(collection.id), &json!({}))));
+            asks.push((
+                format!("creating in {} without the right", collection.id),
+                Ask::post(records(collection.id), &json!({})),
+            ));
         }
     }
     if role.floor.tenant.get("members").is_none_or(|m| *m < manifest::Manage::Manage) {
-        asks.push(("removing a member without the right".to_owned(), Ask::delete(format!("/api/v1/members/{}", unknown_id()))));
+        asks.push((
+            "removing a member without the right".to_owned(),
+            Ask::delete(format!("/api/v1/members/{}", unknown_id())),
+        ));
     }
     let mut deeds = Vec::new();
     for (name, ask) in asks {
@@ -147,15 +166,29 @@ async fn rolled_back(scene: &Scene, tenant: &Tenant) -> Result<usize, Miss> {
     let made = scene.make(tenant, at, Some((field, "rolled back"))).await?;
     let token = scene.stage.token(tenant, owner).await?;
     let client = scene.stage.at(tenant);
-    let stale = client.send(Ask::patch(made.path(), &json!({field: "x"})).bearer(&token).header("if-match", "\"999\"")).await?.decided()?;
-    let unfit = client.send(Ask::patch(made.path(), &json!({"no_such_field": 1})).bearer(&token).header("if-match", &made.etag)).await?.decided()?;
+    let stale = client
+        .send(Ask::patch(made.path(), &json!({field: "x"})).bearer(&token).header("if-match", "\"999\""))
+        .await?
+        .decided()?;
+    let unfit = client
+        .send(Ask::patch(made.path(), &json!({"no_such_field": 1})).bearer(&token).header("if-match", &made.etag))
+        .await?
+        .decided()?;
     if stale.good() || unfit.good() {
         return unclear("a stale or unfit change was taken");
     }
     let leaves = scene.leaves(tenant).await?;
     let ids = [stale.header("x-request-id"), unfit.header("x-request-id")];
     let rows = leaves.iter().filter(|l| text(l, "outcome") == "done" && ids.contains(&Some(text(l, "req_id")))).count();
-    if rows > 0 { broken("changes that were refused for a stale tag or an unknown field", "no row that says done", format!("{rows}")) } else { Ok(rows) }
+    if rows > 0 {
+        broken(
+            "changes that were refused for a stale tag or an unknown field",
+            "no row that says done",
+            format!("{rows}"),
+        )
+    } else {
+        Ok(rows)
+    }
 }
 
 /// A tenant with a dozen leaves.
@@ -181,11 +214,21 @@ async fn hash_chain(scene: &Scene) -> Outcome {
     }
     let head = match chain::verify(&log, None) {
         Ok(head) => head,
-        Err(at) => return broken("recomputing every link of an export", "each leaf holds the hash of the one before", format!("leaf {at} does not")),
+        Err(at) => {
+            return broken(
+                "recomputing every link of an export",
+                "each leaf holds the hash of the one before",
+                format!("leaf {at} does not"),
+            );
+        }
     };
     let api = scene.stage.openapi(&tenant).await?;
     if let Some(door) = api.operations.iter().find(|o| o.path.starts_with("/api/v1/audit") && o.changes()) {
-        return broken("reading the route table", "no route changes or deletes leaves", format!("{} {}", door.method, door.path));
+        return broken(
+            "reading the route table",
+            "no route changes or deletes leaves",
+            format!("{} {}", door.method, door.path),
+        );
     }
     let checked = server_check(scene, &tenant).await?;
     if checked.get("intact") != Some(&Value::Bool(true)) {
@@ -196,7 +239,11 @@ async fn hash_chain(scene: &Scene) -> Outcome {
         return Err(Miss::Unbuilt("the host part reads SQLite files only"));
     }
     let named = on_a_copy(scene).await?;
-    Ok(Evidence::new().count("links recomputed", n).hash("head", head).count("changes of an export found", caught).count("changes on disk named by the server at their place", named))
+    Ok(Evidence::new()
+        .count("links recomputed", n)
+        .hash("head", head)
+        .count("changes of an export found", caught)
+        .count("changes on disk named by the server at their place", named))
 }
 
 /// Every kind of change of an export must be found by the prober's own verifier.
@@ -224,9 +271,15 @@ fn tampered(log: &[Vec<u8>], head: [u8; 32]) -> Result<usize, Miss> {
 
 /// What somebody with the disk does to the leaf at `seq`.
 const ATTACKS: [(&str, &str); 4] = [
-    ("edit", "UPDATE _leaf SET body = CAST(replace(CAST(body AS TEXT), '\"done\"', '\"none\"') AS BLOB) WHERE seq = ?1"),
+    (
+        "edit",
+        "UPDATE _leaf SET body = CAST(replace(CAST(body AS TEXT), '\"done\"', '\"none\"') AS BLOB) WHERE seq = ?1",
+    ),
     ("drop", "DELETE FROM _leaf WHERE seq = ?1"),
-    ("swap", "UPDATE _leaf SET body = (SELECT o.body FROM _leaf o WHERE o.seq = CASE _leaf.seq WHEN ?1 THEN ?1 + 1 ELSE ?1 END) WHERE seq IN (?1, ?1 + 1)"),
+    (
+        "swap",
+        "UPDATE _leaf SET body = (SELECT o.body FROM _leaf o WHERE o.seq = CASE _leaf.seq WHEN ?1 THEN ?1 + 1 ELSE ?1 END) WHERE seq IN (?1, ?1 + 1)",
+    ),
     ("insert", "UPDATE _leaf SET seq = -seq - 1 WHERE seq >= ?1"),
 ];
 
@@ -245,21 +298,37 @@ async fn on_a_copy(scene: &Scene) -> Result<usize, Miss> {
     let ids: Vec<String> = victims.iter().map(|(t, _)| t.id.clone()).collect();
     aside(move || copy::folder(&from, &into, &ids.iter().map(String::as_str).collect::<Vec<_>>())).await??;
     for ((tenant, _), (_, statement)) in victims.iter().zip(ATTACKS) {
-        let file = copy::of_tenant(&to, &tenant.id)?.ok_or_else(|| Miss::Unclear("no file of the tenant".to_owned()))?;
+        let file =
+            copy::of_tenant(&to, &tenant.id)?.ok_or_else(|| Miss::Unclear("no file of the tenant".to_owned()))?;
         attack(&file, statement).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
     }
     let started = instance.again(to).await.map_err(Miss::Unclear)?;
     let mut named = 0;
     for (i, (tenant, token)) in victims.iter().enumerate() {
-        let client = crate::wire::Client::new(started.net.clone(), moved(&tenant.host, started.net.address.port()), tenant.prefix.clone(), scene.stage.source());
-        let answer = client.send(Ask::get("/api/v1/audit/check").bearer(token)).await?.decided()?.step("audit check on the copy")?.json();
-        let (intact, at) = (answer.get("intact") == Some(&Value::Bool(true)), answer.get("broken_at").and_then(Value::as_u64));
+        let client = crate::wire::Client::new(
+            started.net.clone(),
+            moved(&tenant.host, started.net.address.port()),
+            tenant.prefix.clone(),
+            scene.stage.source(),
+        );
+        let answer = client
+            .send(Ask::get("/api/v1/audit/check").bearer(token))
+            .await?
+            .decided()?
+            .step("audit check on the copy")?
+            .json();
+        let (intact, at) =
+            (answer.get("intact") == Some(&Value::Bool(true)), answer.get("broken_at").and_then(Value::as_u64));
         match ATTACKS.get(i) {
             None if !intact => return unclear("the untouched log is not intact on the copy"),
             None => {}
             Some((what, _)) if intact || at.is_none_or(|at| !(PLACE..=PLACE + 1).contains(&at)) => {
                 let saw = at.map_or_else(|| "intact".to_owned(), |at| format!("place {at}"));
-                return broken(format!("{what} of leaf {PLACE} on disk, then the server's check"), format!("place {PLACE} or the next named"), saw);
+                return broken(
+                    format!("{what} of leaf {PLACE} on disk, then the server's check"),
+                    format!("place {PLACE} or the next named"),
+                    saw,
+                );
             }
             Some(_) => named += 1,
         }
@@ -278,7 +347,10 @@ fn attack(file: &std::path::Path, statement: &str) -> rusqlite::Result<()> {
     if statement.contains("-seq - 1") {
         // Everything from there one place on, and a copy of the leaf before in the gap.
         db.execute("UPDATE _leaf SET seq = -seq WHERE seq < 0", [])?;
-        db.execute("INSERT INTO _leaf (seq, body, hash, at) SELECT ?1, body, hash, at FROM _leaf WHERE seq = ?1 - 1", [place])?;
+        db.execute(
+            "INSERT INTO _leaf (seq, body, hash, at) SELECT ?1, body, hash, at FROM _leaf WHERE seq = ?1 - 1",
+            [place],
+        )?;
         db.execute("UPDATE _head SET size = size + 1", [])?;
     }
     // A careful attacker makes the stored hashes fit the bodies.
@@ -320,5 +392,8 @@ async fn per_tenant(scene: &Scene) -> Outcome {
             return broken(format!("B's owner: GET {path} of A"), "404", format!("{}", answer.status));
         }
     }
-    Ok(Evidence::new().count("writes next door", 20).count("changes of the own head", 0).count("foreign readers let in", 0))
+    Ok(Evidence::new()
+        .count("writes next door", 20)
+        .count("changes of the own head", 0)
+        .count("foreign readers let in", 0))
 }

@@ -77,7 +77,13 @@ impl Tally {
         }
     }
     fn add(self, o: Self) -> Self {
-        Self { own: self.own + o.own, foreign: self.foreign + o.foreign, other: self.other + o.other, spent: self.spent + o.spent, gone: self.gone + o.gone }
+        Self {
+            own: self.own + o.own,
+            foreign: self.foreign + o.foreign,
+            other: self.other + o.other,
+            spent: self.spent + o.spent,
+            gone: self.gone + o.gone,
+        }
     }
 }
 
@@ -86,7 +92,11 @@ fn per_minute(scene: &Scene) -> usize {
     let minute = |per: Per, many: usize| {
         let rates = scene.app.limits.tiers.get("api").map(Vec::as_slice).unwrap_or_default();
         let fits = |r: &&manifest::Rate| r.per == per && r.window.0 > 0;
-        rates.iter().filter(fits).map(|r| usize::try_from(i64::from(r.count) * 60_000 / r.window.0.max(60_000)).unwrap_or(0) * many).min()
+        rates
+            .iter()
+            .filter(fits)
+            .map(|r| usize::try_from(i64::from(r.count) * 60_000 / r.window.0.max(60_000)).unwrap_or(0) * many)
+            .min()
     };
     let bounds = [minute(Per::Account, PEOPLE * 2), minute(Per::Tenant, 2), minute(Per::Ip, LANES)];
     bounds.into_iter().flatten().min().unwrap_or(4_000).min(5_000) * 8 / 10
@@ -113,10 +123,18 @@ async fn request_context(scene: &Scene) -> Outcome {
             total = total.add(tally);
         }
         if total.foreign > 0 {
-            return broken(format!("{} interleaved requests of two tenants", total.own), "0 foreign markers", format!("{}", total.foreign));
+            return broken(
+                format!("{} interleaved requests of two tenants", total.own),
+                "0 foreign markers",
+                format!("{}", total.foreign),
+            );
         }
         if total.other > 0 {
-            return broken("reading one's own record in between", "200 with one's own marker", format!("{} other answers", total.other));
+            return broken(
+                "reading one's own record in between",
+                "200 with one's own marker",
+                format!("{} other answers", total.other),
+            );
         }
         if total.own == before {
             return unclear("every request was refused by a limit");
@@ -132,17 +150,32 @@ async fn request_context(scene: &Scene) -> Outcome {
         .count("foreign markers", 0))
 }
 
-async fn kept(scene: &Scene, sides: &[Side<'_>; 2], tokens: &[Vec<String>; 2], lane: usize, n: usize) -> Result<Tally, Miss> {
+async fn kept(
+    scene: &Scene,
+    sides: &[Side<'_>; 2],
+    tokens: &[Vec<String>; 2],
+    lane: usize,
+    n: usize,
+) -> Result<Tally, Miss> {
     let [a, b] = sides;
     let client = scene.stage.client(&a.tenant.host, "");
     let mut tally = Tally::default();
     for i in 0..n {
-        let (mine, theirs, tokens) = if (i + lane).is_multiple_of(2) { (a, b, tokens.first()) } else { (b, a, tokens.get(1)) };
+        let (mine, theirs, tokens) =
+            if (i + lane).is_multiple_of(2) { (a, b, tokens.first()) } else { (b, a, tokens.get(1)) };
         let token = tokens.and_then(|t| t.get((i / 2) % t.len().max(1))).map_or("", String::as_str);
         if i % 50 == 49 {
             // Asks, and goes away before the answer.
             let mut link = client.link().await?;
-            link.send(format!("GET {} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", mine.path(), mine.tenant.host).as_bytes()).await?;
+            link.send(
+                format!(
+                    "GET {} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n",
+                    mine.path(),
+                    mine.tenant.host
+                )
+                .as_bytes(),
+            )
+            .await?;
             tally.gone += 1;
             continue;
         }
@@ -153,7 +186,13 @@ async fn kept(scene: &Scene, sides: &[Side<'_>; 2], tokens: &[Vec<String>; 2], l
     Ok(tally)
 }
 
-async fn multiplex(scene: &Scene, sides: &[Side<'_>; 2], tokens: &[Vec<String>; 2], lane: usize, n: usize) -> Result<Tally, Miss> {
+async fn multiplex(
+    scene: &Scene,
+    sides: &[Side<'_>; 2],
+    tokens: &[Vec<String>; 2],
+    lane: usize,
+    n: usize,
+) -> Result<Tally, Miss> {
     let [a, b] = sides;
     let connection = Many::open(&scene.stage.instance, scene.stage.source(), &a.tenant.host).await?;
     let mut tally = Tally::default();
@@ -162,7 +201,8 @@ async fn multiplex(scene: &Scene, sides: &[Side<'_>; 2], tokens: &[Vec<String>; 
         let now = left.min(50);
         left -= now;
         let asks = (0..now).map(|i| {
-            let (mine, theirs, tokens) = if (i + lane).is_multiple_of(2) { (a, b, tokens.first()) } else { (b, a, tokens.get(1)) };
+            let (mine, theirs, tokens) =
+                if (i + lane).is_multiple_of(2) { (a, b, tokens.first()) } else { (b, a, tokens.get(1)) };
             let token = tokens.and_then(|t| t.get((i / 2 + lane) % t.len().max(1))).cloned().unwrap_or_default();
             let connection = connection.clone();
             async move {
@@ -195,17 +235,28 @@ async fn writes(scene: &Scene, sides: &[Side<'_>; 2]) -> Result<usize, Miss> {
     let mut asks = Vec::new();
     for n in 0..40 {
         let Some(side) = sides.get(n % 2) else { continue };
-        let links = crate::pick::Links { member: side.tenant.owner()?.user.clone(), ..scene.links(side.tenant, at).await? };
+        let links =
+            crate::pick::Links { member: side.tenant.owner()?.user.clone(), ..scene.links(side.tenant, at).await? };
         let marker = format!("{}-w{n}", side.marker);
-        asks.push(async move { scene.insert(side.tenant, side.tenant.owner()?, at, &links, &[], Some((field, &marker))).await });
+        asks.push(async move {
+            scene.insert(side.tenant, side.tenant.owner()?, at, &links, &[], Some((field, &marker))).await
+        });
     }
     let made = join_all(asks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let [a, b] = sides;
     for (mine, theirs) in [(a, b), (b, a)] {
-        let list = scene.read(mine.tenant, mine.tenant.owner()?, &format!("{}?limit=200", records(mine.made.collection))).await?.decided()?.page();
+        let list = scene
+            .read(mine.tenant, mine.tenant.owner()?, &format!("{}?limit=200", records(mine.made.collection)))
+            .await?
+            .decided()?
+            .page();
         let (own, foreign) = (list.matches(&mine.marker).count(), list.matches(&theirs.marker).count());
         if foreign > 0 || own < 20 {
-            return broken("listing after 40 interleaved writes", "20 own records or more, 0 foreign", format!("{own} and {foreign}"));
+            return broken(
+                "listing after 40 interleaved writes",
+                "20 own records or more, 0 foreign",
+                format!("{own} and {foreign}"),
+            );
         }
     }
     Ok(made.len())

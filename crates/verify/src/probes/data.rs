@@ -18,10 +18,8 @@ use crate::{
     wire::Ask,
 };
 
-pub(super) const PROBES: &[Probe] = &[
-    probe!("data.export_tenant", Together, export_tenant),
-    probe!("tenant.storage_prefix", Together, storage_prefix),
-];
+pub(super) const PROBES: &[Probe] =
+    &[probe!("data.export_tenant", Together, export_tenant), probe!("tenant.storage_prefix", Together, storage_prefix)];
 
 /// Exports of one tenant that fit into the smallest common budget.
 const PER_TENANT: usize = 4;
@@ -40,7 +38,12 @@ async fn export_tenant(scene: &Scene) -> Outcome {
         }
     }
     let left = scene.app.data.export.len() - wanted.len();
-    Ok(Evidence::new().count("collections", wanted.len()).count("formats", formats.len()).count("rows", rows).count("cells equal", cells).count("collections the prober cannot fill", left))
+    Ok(Evidence::new()
+        .count("collections", wanted.len())
+        .count("formats", formats.len())
+        .count("rows", rows)
+        .count("cells equal", cells)
+        .count("collections the prober cannot fill", left))
 }
 
 /// Rows of one collection, compared cell by cell with what the API shows.
@@ -60,20 +63,34 @@ async fn one(scene: &Scene, tenant: &Tenant, at: usize) -> Result<(usize, usize)
     let shown: BTreeMap<String, Value> = by_id(list.get("items"));
     let mut cells = 0;
     for format in &scene.app.data.formats {
-        let answer = scene.read(tenant, tenant.owner()?, &format!("{base}/export?format={format}")).await?.decided()?.step("export")?;
+        let answer = scene
+            .read(tenant, tenant.owner()?, &format!("{base}/export?format={format}"))
+            .await?
+            .decided()?
+            .step("export")?;
         let exported = match format.as_str() {
             "json" => by_id(Some(&answer.json())),
             _ => table(&answer.page()),
         };
         if exported.len() != shown.len() || shown.is_empty() {
-            return broken(format!("exporting {} as {format}", collection.id), format!("{} rows", shown.len()), format!("{}", exported.len()));
+            return broken(
+                format!("exporting {} as {format}", collection.id),
+                format!("{} rows", shown.len()),
+                format!("{}", exported.len()),
+            );
         }
         for (id, record) in &shown {
-            let Some(row) = exported.get(id) else { return broken(format!("exporting {} as {format}", collection.id), "every row", "one is missing") };
+            let Some(row) = exported.get(id) else {
+                return broken(format!("exporting {} as {format}", collection.id), "every row", "one is missing");
+            };
             for field in collection.fields.iter().filter(|f| !matches!(f.kind, Kind::Secret | Kind::File { .. })) {
                 let (is, was) = (row.get(field.id), record.get(field.id));
                 if flat(is) != flat(was) {
-                    return broken(format!("exporting {}.{} as {format}", collection.id, field.id), "the value that the API shows", "another");
+                    return broken(
+                        format!("exporting {}.{} as {format}", collection.id, field.id),
+                        "the value that the API shows",
+                        "another",
+                    );
                 }
                 cells += 1;
             }
@@ -107,7 +124,8 @@ fn table(text: &str) -> BTreeMap<String, Value> {
             Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest.to_owned(),
             _ => c,
         };
-        let record: serde_json::Map<String, Value> = head.iter().cloned().zip(row.into_iter().map(|c| typed(&cell(c)))).collect();
+        let record: serde_json::Map<String, Value> =
+            head.iter().cloned().zip(row.into_iter().map(|c| typed(&cell(c)))).collect();
         if let Some(id) = record.get("id").and_then(Value::as_str) {
             out.insert(id.to_owned(), Value::Object(record.clone()));
         }
@@ -151,8 +169,9 @@ fn csv(text: &str) -> Vec<Vec<String>> {
 
 /// The smallest PNG there is: one pixel.
 const PNG: [u8; 67] = [
-    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0, 0x1F, 0x15, 0xC4, 0x89, 0, 0,
-    0, 0x0A, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9C, 0x63, 0, 1, 0, 0, 5, 0, 1, 0x0D, 0x0A, 0x2D, 0xB4, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
+    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8,
+    6, 0, 0, 0, 0x1F, 0x15, 0xC4, 0x89, 0, 0, 0, 0x0A, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9C, 0x63, 0, 1, 0, 0, 5, 0, 1,
+    0x0D, 0x0A, 0x2D, 0xB4, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
 ];
 
 /// A collection that takes an image and can be made otherwise.
@@ -167,13 +186,23 @@ fn drawer(scene: &Scene) -> Option<(usize, &'static str, &'static str)> {
 }
 
 /// Uploads a picture that nobody else has and makes a record with it.
-async fn upload(scene: &Scene, tenant: &Tenant, (at, collection, field): (usize, &str, &str)) -> Result<(String, Vec<u8>, String), Miss> {
+async fn upload(
+    scene: &Scene,
+    tenant: &Tenant,
+    (at, collection, field): (usize, &str, &str),
+) -> Result<(String, Vec<u8>, String), Miss> {
     let token = scene.stage.token(tenant, tenant.owner()?).await?;
     let marker = format!("cnryfile{}", random::hex(16));
     let bytes = [PNG.as_slice(), marker.as_bytes()].concat();
-    let ask = Ask::new("POST", format!("/api/v1/collections/{collection}/files/{field}?name=canary.png")).bytes("image/png", bytes.clone()).bearer(&token);
+    let ask = Ask::new("POST", format!("/api/v1/collections/{collection}/files/{field}?name=canary.png"))
+        .bytes("image/png", bytes.clone())
+        .bearer(&token);
     let uploaded = scene.stage.at(tenant).send(ask).await?.decided()?.step("upload")?;
-    let links = if pick::chain(&scene.app, at).is_some() { scene.links(tenant, at).await? } else { pick::Links { member: tenant.owner()?.user.clone(), ..pick::Links::default() } };
+    let links = if pick::chain(&scene.app, at).is_some() {
+        scene.links(tenant, at).await?
+    } else {
+        pick::Links { member: tenant.owner()?.user.clone(), ..pick::Links::default() }
+    };
     let mut body = scene.body(at, &links, &[])?;
     body.insert(field.to_owned(), uploaded.text("id").into());
     let (_, made) = scene.try_insert(tenant, tenant.owner()?, at, body).await?;
@@ -213,11 +242,19 @@ async fn storage_prefix(scene: &Scene) -> Outcome {
             let answer = client.send(Ask::get(path.clone()).bearer(token)).await?.decided()?;
             tries += 1;
             if answer.good() && answer.body.starts_with(&[0x89, b'P', b'N', b'G']) {
-                return broken(format!("path {} to another tenant's file", i + 1), "refused", format!("{}", answer.status));
+                return broken(
+                    format!("path {} to another tenant's file", i + 1),
+                    "refused",
+                    format!("{}", answer.status),
+                );
             }
             let first = i == 0 && !token.is_empty();
             if first && (answer.status, &answer.body) != (unknown.status, &unknown.body) {
-                return broken("another tenant's file by its real id", format!("as for an unknown id: {}", unknown.status), format!("{}", answer.status));
+                return broken(
+                    "another tenant's file by its real id",
+                    format!("as for an unknown id: {}", unknown.status),
+                    format!("{}", answer.status),
+                );
             }
         }
     }
@@ -237,12 +274,21 @@ fn visible(scene: &Scene, collection: &str) -> bool {
 /// Objects lie in folders named after their tenant.
 async fn on_disk(scene: &Scene, a: &Tenant, b: &Tenant, marker: &str) -> Outcome {
     let files = copy::files(scene.stage.instance.data())?;
-    let below = |id: &str| files.iter().filter(|f| f.parent().is_some_and(|p| p.components().any(|c| c.as_os_str().to_str() == Some(id)))).count();
+    let below = |id: &str| {
+        files
+            .iter()
+            .filter(|f| f.parent().is_some_and(|p| p.components().any(|c| c.as_os_str().to_str() == Some(id))))
+            .count()
+    };
     let (of_a, of_b) = (below(&a.id), below(&b.id));
     let (open, _) = copy::search(scene.stage.instance.data(), vec![marker.as_bytes().to_vec()]).await?;
     let strays = open.iter().filter(|f| !f.components().any(|c| c.as_os_str().to_str() == Some(a.id.as_str()))).count();
     if of_a == 0 || of_b == 0 || strays > 0 {
-        return broken("looking for the objects on disk", "each below a folder of its tenant", format!("{of_a} and {of_b} below, {strays} elsewhere"));
+        return broken(
+            "looking for the objects on disk",
+            "each below a folder of its tenant",
+            format!("{of_a} and {of_b} below, {strays} elsewhere"),
+        );
     }
     Ok(Evidence::new().count("objects below their tenants' prefixes", of_a + of_b).count("elsewhere", strays))
 }

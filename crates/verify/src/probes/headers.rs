@@ -39,7 +39,10 @@ async fn answers(scene: &Scene) -> Result<Vec<(String, Answer)>, Miss> {
             Ask::get("/healthz").host("nobody.invalid"),
         ] {
             let said = ask.said();
-            out.push((format!("{said} at {}", if host == tenant.host { "a tenant's host" } else { "the apex" }), client.at_root(ask).await?));
+            out.push((
+                format!("{said} at {}", if host == tenant.host { "a tenant's host" } else { "the apex" }),
+                client.at_root(ask).await?,
+            ));
         }
     }
     Ok(out)
@@ -70,10 +73,15 @@ async fn hsts(scene: &Scene) -> Outcome {
         let parts: Vec<String> = value.split(';').map(|p| p.trim().to_ascii_lowercase()).collect();
         let age = parts.iter().find_map(|p| p.strip_prefix("max-age=")?.parse::<i64>().ok());
         let has = |name: &str| parts.iter().any(|p| p == name);
-        age == Some(seconds) && has("includesubdomains") == wanted.include_subdomains && has("preload") == wanted.preload
+        age == Some(seconds)
+            && has("includesubdomains") == wanted.include_subdomains
+            && has("preload") == wanted.preload
     };
-    let n = every(scene, &format!("strict-transport-security with max-age={seconds}"), "strict-transport-security", fits).await?;
-    let mut evidence = Evidence::new().count("answers", n).count("days", usize::try_from(seconds / 86_400).unwrap_or(0));
+    let n =
+        every(scene, &format!("strict-transport-security with max-age={seconds}"), "strict-transport-security", fits)
+            .await?;
+    let mut evidence =
+        Evidence::new().count("answers", n).count("days", usize::try_from(seconds / 86_400).unwrap_or(0));
     if let Some(plain) = super::plain(scene, "GET", "/healthz").await? {
         if plain.header("strict-transport-security").is_some() {
             return broken("GET /healthz over plain http", "no strict-transport-security", "the header");
@@ -85,7 +93,10 @@ async fn hsts(scene: &Scene) -> Outcome {
 
 /// Values of a directive in a policy.
 fn directive<'p>(policy: &'p str, name: &str) -> Option<Vec<&'p str>> {
-    policy.split(';').map(str::split_whitespace).find_map(|mut words| (words.next() == Some(name)).then(|| words.collect()))
+    policy
+        .split(';')
+        .map(str::split_whitespace)
+        .find_map(|mut words| (words.next() == Some(name)).then(|| words.collect()))
 }
 
 fn nonce(policy: &str) -> Option<String> {
@@ -96,7 +107,8 @@ fn nonce(policy: &str) -> Option<String> {
 /// Whether a policy lets only scripts with this answer's nonce run.
 fn strict(policy: &str) -> bool {
     let scripts = directive(policy, "script-src").unwrap_or_default();
-    let open = |s: &str| matches!(s, "'unsafe-inline'" | "'unsafe-eval'" | "*" | "https:" | "http:" | "data:" | "'self'");
+    let open =
+        |s: &str| matches!(s, "'unsafe-inline'" | "'unsafe-eval'" | "*" | "https:" | "http:" | "data:" | "'self'");
     !scripts.is_empty()
         && !scripts.iter().any(|s| open(s))
         && directive(policy, "object-src").or_else(|| directive(policy, "default-src")) == Some(vec!["'none'"])
@@ -122,7 +134,11 @@ async fn csp(scene: &Scene) -> Outcome {
             total += 1;
             let policy = answer.header("content-security-policy").unwrap_or_default().to_owned();
             if !strict(&policy) {
-                return broken(did, "a strict policy with upgrade-insecure-requests", format!("{} without one", answer.status));
+                return broken(
+                    did,
+                    "a strict policy with upgrade-insecure-requests",
+                    format!("{} without one", answer.status),
+                );
             }
             let Some(nonce) = nonce(&policy) else { return broken(did, "a nonce in script-src", "none") };
             let bits = BASE64_STANDARD.decode(&nonce).map_or(nonce.len() * 4, |b| b.len() * 8);
@@ -130,7 +146,11 @@ async fn csp(scene: &Scene) -> Outcome {
                 return broken(did, "a nonce of 128 bits or more", format!("{bits} bits"));
             }
             let page = answer.page();
-            let bare = if answer.header("content-type").is_some_and(|t| t.starts_with("text/html")) { bare_scripts(&page, &nonce) } else { 0 };
+            let bare = if answer.header("content-type").is_some_and(|t| t.starts_with("text/html")) {
+                bare_scripts(&page, &nonce)
+            } else {
+                0
+            };
             if bare > 0 {
                 return broken(did, "every script tag bears the answer's nonce", format!("{bare} that do not"));
             }
@@ -140,13 +160,17 @@ async fn csp(scene: &Scene) -> Outcome {
             }
         }
     }
-    Ok(Evidence::new().count("answers", total).count("distinct nonces", nonces.len()).count("script tags, each with its nonce", scripts))
+    Ok(Evidence::new()
+        .count("answers", total)
+        .count("distinct nonces", nonces.len())
+        .count("script tags, each with its nonce", scripts))
 }
 
 async fn framing(scene: &Scene) -> Outcome {
     let fits = |a: &Answer| {
         let policy = a.header("content-security-policy").unwrap_or_default();
-        only(a, "x-frame-options").is_some_and(|v| v.eq_ignore_ascii_case("deny")) && directive(policy, "frame-ancestors") == Some(vec!["'none'"])
+        only(a, "x-frame-options").is_some_and(|v| v.eq_ignore_ascii_case("deny"))
+            && directive(policy, "frame-ancestors") == Some(vec!["'none'"])
     };
     let n = every(scene, "x-frame-options: DENY and frame-ancestors 'none'", "x-frame-options", fits).await?;
     Ok(Evidence::new().count("answers with DENY and frame-ancestors 'none'", n))
@@ -177,7 +201,11 @@ mod tests {
         let good = "default-src 'none'; script-src 'nonce-AAAAAAAAAAAAAAAAAAAAAA==' 'strict-dynamic'; base-uri 'none'; upgrade-insecure-requests";
         assert!(strict(good));
         assert_eq!(nonce(good).unwrap().len(), 24);
-        for (from, to) in [("'strict-dynamic'", "'unsafe-inline'"), ("base-uri 'none'", "base-uri 'self'"), ("; upgrade-insecure-requests", "")] {
+        for (from, to) in [
+            ("'strict-dynamic'", "'unsafe-inline'"),
+            ("base-uri 'none'", "base-uri 'self'"),
+            ("; upgrade-insecure-requests", ""),
+        ] {
             assert!(!strict(&good.replace(from, to)), "{to}");
         }
         assert_eq!(bare_scripts("<script nonce=\"x\"></script><SCRIPT>", "x"), 1);

@@ -53,26 +53,49 @@ fn edited(scene: &Scene, edit: impl Fn(String, String) -> (String, String)) -> R
 
 /// Exit code and words of `check` on an app's folder.
 async fn check(scene: &Scene, folder: &Path) -> Result<(i32, String), Miss> {
-    let run = Command::new(&scene.stage.instance.setup().binary).arg("check").arg(folder).stdin(Stdio::null()).kill_on_drop(true).output();
-    let out = tokio::time::timeout(Duration::from_secs(20), run).await.map_err(|_| Miss::Unclear("`check` did not end in 20 s".to_owned()))??;
+    let run = Command::new(&scene.stage.instance.setup().binary)
+        .arg("check")
+        .arg(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let out = tokio::time::timeout(Duration::from_secs(20), run)
+        .await
+        .map_err(|_| Miss::Unclear("`check` did not end in 20 s".to_owned()))??;
     let words = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     Ok((out.status.code().unwrap_or(-1), words))
 }
 
 /// Exit code of a start with some variables set otherwise (empty: removed); none when it listens.
-pub(super) async fn refused_start(scene: &Scene, variables: &[(&str, &str)], folder: Option<&Path>) -> Result<Option<i32>, Miss> {
+pub(super) async fn refused_start(
+    scene: &Scene,
+    variables: &[(&str, &str)],
+    folder: Option<&Path>,
+) -> Result<Option<i32>, Miss> {
     Ok(started(scene, variables, folder).await?.0)
 }
 
-async fn started(scene: &Scene, variables: &[(&str, &str)], folder: Option<&Path>) -> Result<(Option<i32>, String), Miss> {
+async fn started(
+    scene: &Scene,
+    variables: &[(&str, &str)],
+    folder: Option<&Path>,
+) -> Result<(Option<i32>, String), Miss> {
     let instance = &scene.stage.instance;
     let (home, tag) = (instance.scratch(), random::hex(4));
     let (ready, err) = (home.join(format!("bad-{tag}.json")), home.join(format!("bad-{tag}.err")));
     let mut command = Command::new(&instance.setup().binary);
-    command.arg("serve").arg(folder.unwrap_or(&instance.setup().folder)).arg("--data").arg(home.join(format!("bad-{tag}")));
+    command
+        .arg("serve")
+        .arg(folder.unwrap_or(&instance.setup().folder))
+        .arg("--data")
+        .arg(home.join(format!("bad-{tag}")));
     command.args(["--listen", "127.0.0.1:0", "--no-demo", "--tls"]);
     command.arg(format!("{},{}", home.join("cert.pem").display(), home.join("key.pem").display()));
-    command.arg("--ready-file").arg(&ready).envs(instance.secrets.iter()).env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));
+    command
+        .arg("--ready-file")
+        .arg(&ready)
+        .envs(instance.secrets.iter())
+        .env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));
     for (name, value) in variables {
         if value.is_empty() {
             command.env_remove(name);
@@ -110,7 +133,9 @@ pub(super) async fn house_leaves(scene: &Scene) -> Result<Vec<Value>, Miss> {
     if scene.stage.instance.setup().database.is_some() {
         return Err(Miss::Unbuilt("the host part reads SQLite files only"));
     }
-    let control = copy::files(scene.stage.instance.data())?.into_iter().find(|f| f.file_name().is_some_and(|n| n == "control.db"));
+    let control = copy::files(scene.stage.instance.data())?
+        .into_iter()
+        .find(|f| f.file_name().is_some_and(|n| n == "control.db"));
     let control = control.ok_or_else(|| Miss::Unclear("there is no control.db".to_owned()))?;
     let to = scene.stage.instance.scratch().join(format!("house-{}.db", random::hex(4)));
     let read = move || -> rusqlite::Result<Vec<Value>> {
@@ -133,7 +158,11 @@ async fn config_validation(scene: &Scene) -> Outcome {
             let (code, said) = started(scene, &[(&named, value), (&fallback, value)], None).await?;
             tried += 1;
             if code != Some(2) {
-                return broken(format!("starting with a bad root key of region {}", region.id), "exit 2, nothing listening", ended(code));
+                return broken(
+                    format!("starting with a bad root key of region {}", region.id),
+                    "exit 2, nothing listening",
+                    ended(code),
+                );
             }
             if !said.contains(&named) && !said.contains(&fallback) && !said.contains(region.id) {
                 return broken("starting with a bad root key", "a message that names the key", "one that does not");
@@ -146,7 +175,9 @@ async fn config_validation(scene: &Scene) -> Outcome {
         ("an unknown key", |t| t.replacen("[app]", "[app]\nno_such_key = 1", 1)),
         ("a literal secret", |t| format!("{t}\n[secrets.planted]\nfrom = \"0123456789abcdef0123456789abcdef\"\n")),
         ("a table that is none", |t| t.replacen("[tenant]", "[tennant]", 1)),
-        ("an unknown verb", |t| format!("{t}\n[roles.broken]\nlabel = \"x\"\n[roles.broken.floor]\n\"*\" = \"raed\"\n")),
+        ("an unknown verb", |t| {
+            format!("{t}\n[roles.broken]\nlabel = \"x\"\n[roles.broken.floor]\n\"*\" = \"raed\"\n")
+        }),
         ("a rate that is none", |t| format!("{t}\n[submissions.broken]\ncreates = \"no_such_collection\"\n")),
         ("text that is no TOML", |t| format!("{t}\n[[[\n")),
         ("a table given twice", |t| format!("{t}\n[app]\nname = \"again\"\n")),
@@ -160,10 +191,17 @@ async fn config_validation(scene: &Scene) -> Outcome {
             return broken(format!("starting with {what} in app.toml"), "exit 2, nothing listening", ended(code));
         }
         if !said.contains("app.toml") {
-            return broken(format!("starting with {what} in app.toml"), "a message that names the file", "one that does not");
+            return broken(
+                format!("starting with {what} in app.toml"),
+                "a message that names the file",
+                "one that does not",
+            );
         }
     }
-    Ok(Evidence::new().count("bad settings tried", tried).count("of them listened", 0).word("each ended with", "exit 2"))
+    Ok(Evidence::new()
+        .count("bad settings tried", tried)
+        .count("of them listened", 0)
+        .word("each ended with", "exit 2"))
 }
 
 fn ended(code: Option<i32>) -> String {
@@ -173,10 +211,15 @@ fn ended(code: Option<i32>) -> String {
 async fn topology(scene: &Scene) -> Outcome {
     let status = scene.stage.instance.admin(&json!({"do": "status", "as": "verify"})).await?;
     let nodes = status.get("nodes").and_then(Value::as_u64).unwrap_or(0);
-    let regions: Vec<&str> = status.get("regions").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let regions: Vec<&str> =
+        status.get("regions").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let declared: Vec<&str> = scene.app.regions.iter().map(|r| r.id).collect();
     if nodes != 1 || regions != declared {
-        return broken("asking the running server for its nodes and regions", "1 node and the manifest's regions", format!("{nodes} and {} regions", regions.len()));
+        return broken(
+            "asking the running server for its nodes and regions",
+            "1 node and the manifest's regions",
+            format!("{nodes} and {} regions", regions.len()),
+        );
     }
     let evidence = Evidence::new().count("node", 1);
     Ok(regions.iter().fold(evidence, |e, region| e.version("region", region)))
@@ -199,7 +242,15 @@ async fn keys_outside_db(scene: &Scene) -> Outcome {
     let (at, field) = scene.carrier()?;
     scene.make(&scene.a, at, Some((field, "keys"))).await?;
     let mut answers = Vec::new();
-    for path in ["/api/v1/openapi.json", "/api/v1/tenant", "/api/v1/me", "/api/v1/audit", "/healthz", "/trust.json", "/no/such/path"] {
+    for path in [
+        "/api/v1/openapi.json",
+        "/api/v1/tenant",
+        "/api/v1/me",
+        "/api/v1/audit",
+        "/healthz",
+        "/trust.json",
+        "/no/such/path",
+    ] {
         answers.push(scene.read(&scene.a, scene.a.owner()?, path).await?.body);
     }
     let (log, err) = instance.logs();
@@ -216,7 +267,11 @@ async fn keys_outside_db(scene: &Scene) -> Outcome {
         let said = answers.iter().map(Vec::as_slice).chain([log.as_bytes(), err.as_bytes()]);
         let told = said.filter(|text| forms.iter().any(|f| find(text, f).is_some())).count();
         if !in_data.is_empty() || !in_app.is_empty() || told > 0 {
-            return broken(format!("searching files, logs and answers for the value of {name}"), "0 hits", format!("{} files, {told} texts", in_data.len() + in_app.len()));
+            return broken(
+                format!("searching files, logs and answers for the value of {name}"),
+                "0 hits",
+                format!("{} files, {told} texts", in_data.len() + in_app.len()),
+            );
         }
     }
     // The same value in the manifest itself is refused.
@@ -230,12 +285,20 @@ async fn keys_outside_db(scene: &Scene) -> Outcome {
     if started != Some(2) {
         return broken("starting with a secret in app.toml", "exit 2", ended(started));
     }
-    Ok(Evidence::new().count("secrets", instance.secrets.len() - 1).count("files searched", searched).count("hits in files, logs or answers", 0).word("a literal secret", "refused at start"))
+    Ok(Evidence::new()
+        .count("secrets", instance.secrets.len() - 1)
+        .count("files searched", searched)
+        .count("hits in files, logs or answers", 0)
+        .word("a literal secret", "refused at start"))
 }
 
 async fn json_logs(scene: &Scene) -> Outcome {
     let client = scene.stage.at(&scene.a);
-    for ask in [Ask::get("/no/such/path"), Ask::get("/healthz?a=1&a=2"), Ask::get("/api/v1/me").header("authorization", "Bearer x")] {
+    for ask in [
+        Ask::get("/no/such/path"),
+        Ask::get("/healthz?a=1&a=2"),
+        Ask::get("/api/v1/me").header("authorization", "Bearer x"),
+    ] {
         client.send(ask).await?;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -246,23 +309,40 @@ async fn json_logs(scene: &Scene) -> Outcome {
             return broken("reading every line of the log", "JSON", format!("line {} is not", lines + 1));
         };
         if let Some(name) = ["time", "level", "request_id", "tenant"].into_iter().find(|n| !members.contains_key(*n)) {
-            return broken("reading every line of the log", "time, level, request_id and tenant on each", format!("line {} has no {name}", lines + 1));
+            return broken(
+                "reading every line of the log",
+                "time, level, request_id and tenant on each",
+                format!("line {} has no {name}", lines + 1),
+            );
         }
         lines += 1;
         with_id += usize::from(members.get("request_id").is_some_and(Value::is_string));
         with_tenant += usize::from(members.get("tenant").is_some_and(Value::is_string));
     }
     if with_id == 0 || with_tenant == 0 {
-        return broken("reading every line of the log", "request ids and tenants on those of requests", format!("{with_id} and {with_tenant} of {lines}"));
+        return broken(
+            "reading every line of the log",
+            "request ids and tenants on those of requests",
+            format!("{with_id} and {with_tenant} of {lines}"),
+        );
     }
-    Ok(Evidence::new().count("log lines, all JSON", lines).count("with a request id", with_id).count("with a tenant", with_tenant))
+    Ok(Evidence::new()
+        .count("log lines, all JSON", lines)
+        .count("with a request id", with_id)
+        .count("with a tenant", with_tenant))
 }
 
 async fn error_scrub(scene: &Scene) -> Outcome {
     let a = &scene.a;
     let token = scene.stage.token(a, a.owner()?).await?;
     let tag = random::hex(6);
-    let planted = [format!("mail{tag}@canary.example"), format!("Pass-{tag}-word"), format!("4242 4242 4242 4242 {tag}"), format!("personal{tag}"), format!("eyJhbGciOiJIUzI1NiJ9.{tag}.sig{tag}")];
+    let planted = [
+        format!("mail{tag}@canary.example"),
+        format!("Pass-{tag}-word"),
+        format!("4242 4242 4242 4242 {tag}"),
+        format!("personal{tag}"),
+        format!("eyJhbGciOiJIUzI1NiJ9.{tag}.sig{tag}"),
+    ];
     let [mail, password, card, personal, jwt] = &planted;
     let body = json!({"email": mail, "password": password, "card": card, "name": personal, "token": jwt});
     let client = scene.stage.at(a);
@@ -275,8 +355,14 @@ async fn error_scrub(scene: &Scene) -> Outcome {
         Ask::post("/api/v1/members/invitations", &body).bearer(&token),
         Ask::get(format!("{base}?filter={mail}&{personal}={jwt}")).bearer(&token),
         Ask::get(format!("/no/{personal}/{mail}?token={jwt}")),
-        Ask::get("/healthz").header("authorization", &format!("Bearer {jwt}")).header("user-agent", personal).header("referer", &format!("https://x.example/{mail}")).header("cookie", &format!("__Host-session={jwt}")),
-        Ask::new("POST", base).bytes("application/json", format!("{{\"x\": \"{personal} {mail} {card}\"").into_bytes()).bearer(&token),
+        Ask::get("/healthz")
+            .header("authorization", &format!("Bearer {jwt}"))
+            .header("user-agent", personal)
+            .header("referer", &format!("https://x.example/{mail}"))
+            .header("cookie", &format!("__Host-session={jwt}")),
+        Ask::new("POST", base)
+            .bytes("application/json", format!("{{\"x\": \"{personal} {mail} {card}\"").into_bytes())
+            .bearer(&token),
         Ask::new("DELETE", format!("/api/v1/members/{mail}")).bearer(&token),
     ];
     let n = asks.len();
@@ -285,9 +371,14 @@ async fn error_scrub(scene: &Scene) -> Outcome {
     }
     tokio::time::sleep(Duration::from_millis(400)).await;
     let (log, err) = scene.stage.instance.logs();
-    let hits = planted.iter().chain([&token]).filter(|p| log.contains(p.as_str()) || err.contains(p.as_str())).count() + usize::from(log.contains(&tag));
+    let hits = planted.iter().chain([&token]).filter(|p| log.contains(p.as_str()) || err.contains(p.as_str())).count()
+        + usize::from(log.contains(&tag));
     if hits > 0 {
-        return broken(format!("{n} failing calls full of addresses, tokens, cards and personal values, then the log"), "none of them", format!("{hits} kinds"));
+        return broken(
+            format!("{n} failing calls full of addresses, tokens, cards and personal values, then the log"),
+            "none of them",
+            format!("{hits} kinds"),
+        );
     }
     let lines = log.lines().count();
     if lines < n {
@@ -299,7 +390,9 @@ async fn error_scrub(scene: &Scene) -> Outcome {
 async fn hosted(scene: &Scene) -> Outcome {
     let mut refused = 0;
     for field in ["iban", "account_number", "routing_number", "card_number", "cvc"] {
-        let extra = format!("\n[collections.verify_probe]\nlabel = \"Probe\"\n[collections.verify_probe.fields]\n{field} = \"text\"\n");
+        let extra = format!(
+            "\n[collections.verify_probe]\nlabel = \"Probe\"\n[collections.verify_probe.fields]\n{field} = \"text\"\n"
+        );
         let folder = edited(scene, |app, page| (format!("{app}{extra}"), page))?;
         let (code, _) = check(scene, &folder).await?;
         if code != 2 {
@@ -307,25 +400,46 @@ async fn hosted(scene: &Scene) -> Outcome {
         }
         refused += 1;
     }
-    let folder = edited(scene, |app, page| (format!("{app}\n[collections.verify_probe]\nlabel = \"Probe\"\n[collections.verify_probe.fields]\nnote = \"text\"\n"), page))?;
+    let folder = edited(scene, |app, page| {
+        (
+            format!(
+                "{app}\n[collections.verify_probe]\nlabel = \"Probe\"\n[collections.verify_probe.fields]\nnote = \"text\"\n"
+            ),
+            page,
+        )
+    })?;
     let (code, _) = check(scene, &folder).await?;
     if code != 0 {
         return unclear(format!("`check` of the same manifest with a harmless field ends with {code}"));
     }
-    let pages = super::input::card_inputs(scene).await?;
-    let policy = scene.stage.at(&scene.a).send(Ask::get("/")).await?.decided()?.header("content-security-policy").unwrap_or_default().to_owned();
+    let pages = super::card::card_inputs(scene).await?;
+    let policy = scene
+        .stage
+        .at(&scene.a)
+        .send(Ask::get("/"))
+        .await?
+        .decided()?
+        .header("content-security-policy")
+        .unwrap_or_default()
+        .to_owned();
     let form = policy.split(';').any(|d| matches!(d.trim(), "form-action 'self'" | "form-action 'none'"));
     if !form {
         return broken("reading form-action of the policy", "'self' or 'none'", "another");
     }
-    Ok(Evidence::new().count("card and bank fields refused by `check`", refused).count("pages without such a field", pages))
+    Ok(Evidence::new()
+        .count("card and bank fields refused by `check`", refused)
+        .count("pages without such a field", pages))
 }
 
 async fn claims_bound(scene: &Scene) -> Outcome {
     let unbound = "\n\nWe promise that nothing bad can ever happen here.\n";
     let unknown = "\n\nWe promise this. [VERIFY-1](#no.such_check)\n";
     let digit = "\n\nWe answer within 7 days. [VERIFY-1](#tenant.cross_read)\n";
-    for (what, text) in [("a sentence without a mark", unbound), ("a mark with an unknown check", unknown), ("a figure that the manifest does not have", digit)] {
+    for (what, text) in [
+        ("a sentence without a mark", unbound),
+        ("a mark with an unknown check", unknown),
+        ("a figure that the manifest does not have", digit),
+    ] {
         let folder = edited(scene, |app, page| (app, format!("{page}{text}")))?;
         let (code, _) = check(scene, &folder).await?;
         if code != 2 {
@@ -336,13 +450,24 @@ async fn claims_bound(scene: &Scene) -> Outcome {
     if loose > 0 {
         return broken("reading every promise", "a check for each", format!("{loose} without"));
     }
-    Ok(Evidence::new().count("promises, each with a check", scene.page.claims.len()).count("kinds of loose text refused", 3))
+    Ok(Evidence::new()
+        .count("promises, each with a check", scene.page.claims.len())
+        .count("kinds of loose text refused", 3))
 }
 
 async fn page_review(scene: &Scene) -> Outcome {
-    let days = |date: &str| date.parse::<jiff::civil::Date>().ok().and_then(|d| d.to_zoned(jiff::tz::TimeZone::UTC).ok()).map(|z| z.timestamp().as_millisecond() / 86_400_000);
+    let days = |date: &str| {
+        date.parse::<jiff::civil::Date>()
+            .ok()
+            .and_then(|d| d.to_zoned(jiff::tz::TimeZone::UTC).ok())
+            .map(|z| z.timestamp().as_millisecond() / 86_400_000)
+    };
     let today = scene.stage.began.0.0 / 86_400_000;
-    let Some(reviewed) = days(&scene.app.page.reviewed) else { return Err(Miss::Person(Evidence::new().word("reviewed", "no date"))) };
+    let Some(reviewed) = days(&scene.app.page.reviewed) else {
+        return Err(Miss::Person(Evidence::new().word("reviewed", "no date")));
+    };
     let age = usize::try_from(today - reviewed).unwrap_or(0);
-    Err(Miss::Person(Evidence::new().count("days since the review", age).version("page version", &scene.app.page.version)))
+    Err(Miss::Person(
+        Evidence::new().count("days since the review", age).version("page version", &scene.app.page.version),
+    ))
 }

@@ -46,13 +46,23 @@ impl Door {
                 continue;
             }
             // While it was being spent, a little grew back.
-            let grown = started.elapsed().as_millis() * u128::from(self.rate.count) / u128::from(self.rate.window.0.unsigned_abs().max(1)) + 1;
+            let grown = started.elapsed().as_millis() * u128::from(self.rate.count)
+                / u128::from(self.rate.window.0.unsigned_abs().max(1))
+                + 1;
             if n < declared || n > declared + usize::try_from(grown).unwrap_or(1) {
-                return broken(format!("{} from one address", self.operation.path), format!("{declared} pass"), format!("{n} passed"));
+                return broken(
+                    format!("{} from one address", self.operation.path),
+                    format!("{declared} pass"),
+                    format!("{n} passed"),
+                );
             }
             return Ok(answer);
         }
-        broken(format!("{} from one address", self.operation.path), format!("{declared} pass"), format!("{} passed", declared * 2 + 10))
+        broken(
+            format!("{} from one address", self.operation.path),
+            format!("{declared} pass"),
+            format!("{} passed", declared * 2 + 10),
+        )
     }
 }
 
@@ -106,7 +116,10 @@ async fn per_ip_route(scene: &Scene) -> Outcome {
         }
         spent += 1;
     }
-    Ok(Evidence::new().count("budgets spent from one address", spent).count("other addresses or routes refused", 0).count("forged addresses believed", 0))
+    Ok(Evidence::new()
+        .count("budgets spent from one address", spent)
+        .count("other addresses or routes refused", 0)
+        .count("forged addresses believed", 0))
 }
 
 async fn retry_after(scene: &Scene) -> Outcome {
@@ -117,7 +130,11 @@ async fn retry_after(scene: &Scene) -> Outcome {
             let client = scene.stage.gate(&scene.a);
             let refusal = door.spend(&client).await?;
             let Some(wait) = seconds(&refusal).filter(|s| *s > 0) else {
-                return broken(format!("{} over its budget", door.operation.path), "429 with a Retry-After of seconds", "429 without one");
+                return broken(
+                    format!("{} over its budget", door.operation.path),
+                    "429 with a Retry-After of seconds",
+                    "429 without one",
+                );
             };
             if wait * 1000 <= early {
                 continue;
@@ -126,12 +143,20 @@ async fn retry_after(scene: &Scene) -> Outcome {
             let answer = client.send(door.ask()).await?;
             if (answer.status != 429) != passes {
                 let when = if passes { "when Retry-After has passed" } else { "2 s before Retry-After has passed" };
-                return broken(format!("{} {when}", door.operation.path), if passes { "let in" } else { "429" }, format!("{}", answer.status));
+                return broken(
+                    format!("{} {when}", door.operation.path),
+                    if passes { "let in" } else { "429" },
+                    format!("{}", answer.status),
+                );
             }
             waited += 1;
         }
     }
-    if waited == 0 { unclear("every wait was too short to test") } else { Ok(Evidence::new().count("waits as long as told, and too short ones, judged rightly", waited)) }
+    if waited == 0 {
+        unclear("every wait was too short to test")
+    } else {
+        Ok(Evidence::new().count("waits as long as told, and too short ones, judged rightly", waited))
+    }
 }
 
 async fn graduated(scene: &Scene) -> Outcome {
@@ -157,7 +182,11 @@ async fn graduated(scene: &Scene) -> Outcome {
         }
         let Some(block) = refusal else { return unclear("no second offence was possible") };
         if block <= last || block * 1000 < step.0 {
-            return broken("a repeat offence from one address", format!("a block longer than {last} s, {} s at least", step.0 / 1000), format!("{block} s"));
+            return broken(
+                "a repeat offence from one address",
+                format!("a block longer than {last} s, {} s at least", step.0 / 1000),
+                format!("{block} s"),
+            );
         }
         blocks.push(block);
     }
@@ -189,23 +218,38 @@ async fn tiers(scene: &Scene) -> Outcome {
     }
     let api = scene.stage.openapi(&scene.a).await?;
     if let Some(operation) = api.operations.iter().find(|o| !scene.app.limits.tiers.contains_key(o.tier.as_str())) {
-        return broken("reading the route table", "each route names a declared tier", format!("{} names another", operation.path));
+        return broken(
+            "reading the route table",
+            "each route names a declared tier",
+            format!("{} names another", operation.path),
+        );
     }
     let names: BTreeSet<&str> = api.operations.iter().map(|o| o.tier.as_str()).collect();
     let mut tripped = Vec::new();
     for name in &names {
         let of = || api.operations.iter().filter(|o| o.tier == *name);
         // A door that needs no record and no memory is the cheapest; streams are left open by nobody.
-        let Some(operation) = of().min_by_key(|o| (!o.signed, o.segments().count(), o.method != "GET")) else { continue };
-        let Some(rate) = scene.app.limits.tiers.get(name).and_then(|rates| allowed(rates, operation.signed)) else { continue };
+        let Some(operation) = of().min_by_key(|o| (!o.signed, o.segments().count(), o.method != "GET")) else {
+            continue;
+        };
+        let Some(rate) = scene.app.limits.tiers.get(name).and_then(|rates| allowed(rates, operation.signed)) else {
+            continue;
+        };
         if rate.count > 1_500 {
             continue;
         }
         trip(scene, operation, rate).await?;
         tripped.push(*name);
     }
-    let evidence = Evidence::new().count("tiers declared", declared).count("with routes", names.len()).count("tripped at their declared figure", tripped.len());
-    if tripped.len() < 12 { Err(Miss::Unbuilt("fewer than 12 of the declared tiers have a route yet")) } else { Ok(evidence) }
+    let evidence = Evidence::new()
+        .count("tiers declared", declared)
+        .count("with routes", names.len())
+        .count("tripped at their declared figure", tripped.len());
+    if tripped.len() < 12 {
+        Err(Miss::Unbuilt("fewer than 12 of the declared tiers have a route yet"))
+    } else {
+        Ok(evidence)
+    }
 }
 
 /// From a fresh address, as a fresh tenant's owner: as many pass as declared, and then no more.
@@ -228,9 +272,14 @@ async fn trip(scene: &Scene, operation: &Operation, rate: Rate) -> Result<(), Mi
         }
         passed += 1;
     }
-    let grown = started.elapsed().as_millis() * u128::from(rate.count) / u128::from(rate.window.0.unsigned_abs().max(1)) + 1;
+    let grown =
+        started.elapsed().as_millis() * u128::from(rate.count) / u128::from(rate.window.0.unsigned_abs().max(1)) + 1;
     if passed < count || passed > count + usize::try_from(grown).unwrap_or(0) {
-        return broken(format!("tier `{}` ({} {})", operation.tier, operation.method, operation.path), format!("{count} pass"), format!("{passed} passed"));
+        return broken(
+            format!("tier `{}` ({} {})", operation.tier, operation.method, operation.path),
+            format!("{count} pass"),
+            format!("{passed} passed"),
+        );
     }
     Ok(())
 }

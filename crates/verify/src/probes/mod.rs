@@ -2,12 +2,15 @@
 
 mod access;
 mod audit;
+mod bearer;
+mod card;
 mod context;
 mod data;
 mod headers;
 mod host;
 mod input;
 mod limits;
+mod markup;
 mod origin;
 mod password;
 mod session;
@@ -32,10 +35,13 @@ pub fn all() -> impl Iterator<Item = &'static Probe> {
         access::PROBES,
         host::PROBES,
         input::PROBES,
+        markup::PROBES,
+        card::PROBES,
         tenant::PROBES,
         data::PROBES,
         origin::PROBES,
         headers::PROBES,
+        bearer::PROBES,
         session::PROBES,
         password::PROBES,
         limits::PROBES,

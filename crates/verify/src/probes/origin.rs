@@ -25,7 +25,11 @@ fn id_of(did: &str, answer: &Answer) -> Result<String, Miss> {
     let mut all = answer.all("x-request-id");
     match (all.next(), all.next()) {
         (Some(id), None) if id.len() >= 16 => Ok(id.to_owned()),
-        (first, second) => broken(did, "one x-request-id", format!("{} of them", usize::from(first.is_some()) + usize::from(second.is_some()))),
+        (first, second) => broken(
+            did,
+            "one x-request-id",
+            format!("{} of them", usize::from(first.is_some()) + usize::from(second.is_some())),
+        ),
     }
 }
 
@@ -87,7 +91,11 @@ async fn request_id(scene: &Scene) -> Outcome {
     if logged == 0 {
         return broken("creating a record", "its request id in the log", "no such line");
     }
-    Ok(Evidence::new().count("answers", total).count("distinct ids", seen.len()).count("hostile ids replaced", hostile.len()).count("audit row and log line with the same id", 1))
+    Ok(Evidence::new()
+        .count("answers", total)
+        .count("distinct ids", seen.len())
+        .count("hostile ids replaced", hostile.len())
+        .count("audit row and log line with the same id", 1))
 }
 
 /// What must be equal between two refusals: everything but ids, nonces, dates and sizes of other things.
@@ -101,7 +109,17 @@ async fn resolve(scene: &Scene) -> Outcome {
     let client = scene.stage.client(&a.host, "");
     let mut tries = 0;
     let mut same: Option<(u16, Vec<u8>)> = None;
-    for path in ["/", "/healthz", "/sign-in", "/console", "/trust", "/api/v1/openapi.json", "/api/v1/audit", "/.well-known/security.txt", "/no/such/path"] {
+    for path in [
+        "/",
+        "/healthz",
+        "/sign-in",
+        "/console",
+        "/trust",
+        "/api/v1/openapi.json",
+        "/api/v1/audit",
+        "/.well-known/security.txt",
+        "/no/such/path",
+    ] {
         for host in [unknown.as_str(), "nobody.invalid", "127.0.0.1", "[::1]", "localhost"] {
             let answer = client.at_root(Ask::get(path).host(host)).await?;
             tries += 1;
@@ -109,7 +127,11 @@ async fn resolve(scene: &Scene) -> Outcome {
                 return broken(format!("GET {path} of an unknown host"), "421", format!("{}", answer.status));
             }
             if same.get_or_insert_with(|| shape(&answer)) != &shape(&answer) {
-                return broken(format!("GET {path} of an unknown host"), "the same bytes as on any path", "other bytes");
+                return broken(
+                    format!("GET {path} of an unknown host"),
+                    "the same bytes as on any path",
+                    "other bytes",
+                );
             }
         }
     }
@@ -118,12 +140,25 @@ async fn resolve(scene: &Scene) -> Outcome {
     let made = scene.make(a, at, Some((field, "resolve"))).await?;
     let token = scene.stage.token(a, a.owner()?).await?;
     let home = scene.stage.at(a);
-    for name in ["x-forwarded-host", "forwarded", "x-host", "x-original-host", "x-forwarded-server", "x-http-host-override", "x-original-url", "x-rewrite-url"] {
+    for name in [
+        "x-forwarded-host",
+        "forwarded",
+        "x-host",
+        "x-original-host",
+        "x-forwarded-server",
+        "x-http-host-override",
+        "x-original-url",
+        "x-rewrite-url",
+    ] {
         let value = if name == "forwarded" { format!("host={}", b.host) } else { b.host.clone() };
         let answer = home.send(Ask::get(made.path()).bearer(&token).header(name, &value)).await?;
         tries += 1;
         if !answer.good() && answer.status != 400 {
-            return broken(format!("GET of A's record at A's host with {name} naming B"), "A's record (or 400)", format!("{}", answer.status));
+            return broken(
+                format!("GET of A's record at A's host with {name} naming B"),
+                "A's record (or 400)",
+                format!("{}", answer.status),
+            );
         }
     }
     // Two hosts at once, or one that the authority contradicts, are refused or go to the authority's; never to both.
@@ -134,10 +169,17 @@ async fn resolve(scene: &Scene) -> Outcome {
     }
     if a.host != b.host {
         let path = made.path();
-        let text = format!("GET https://{}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n", b.host, a.host);
+        let text = format!(
+            "GET https://{}{path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n",
+            b.host, a.host
+        );
         let answer = scene.stage.client(&a.host, "").raw(text.as_bytes(), false).await?;
         if answer.good() {
-            return broken("GET of B's absolute address with A's Host and token", "B's answer to a stranger, or 400", format!("{}", answer.status));
+            return broken(
+                "GET of B's absolute address with A's Host and token",
+                "B's answer to a stranger, or 400",
+                format!("{}", answer.status),
+            );
         }
         let stranger = scene.stage.at(b).send(Ask::get(made.path()).bearer(&token)).await?;
         if stranger.good() {
@@ -145,7 +187,9 @@ async fn resolve(scene: &Scene) -> Outcome {
         }
         tries += 2;
     }
-    Ok(Evidence::new().count("unknown hosts and paths answered 421 with the same bytes", tries).count("headers that moved a request to another tenant", 0))
+    Ok(Evidence::new()
+        .count("unknown hosts and paths answered 421 with the same bytes", tries)
+        .count("headers that moved a request to another tenant", 0))
 }
 
 async fn csrf(scene: &Scene) -> Outcome {
@@ -169,7 +213,8 @@ async fn csrf(scene: &Scene) -> Outcome {
         vec![("origin", format!("{own}.evil.example"))],
     ];
     let mut refused = 0;
-    let doors = [("POST", records(made.collection)), ("PATCH", made.path()), ("DELETE", made.path()), ("PUT", made.path())];
+    let doors =
+        [("POST", records(made.collection)), ("PATCH", made.path()), ("DELETE", made.path()), ("PUT", made.path())];
     for headers in &foreign {
         for (method, path) in &doors {
             let body = if *method == "POST" { json!(scene.body(at, &links, &[])?) } else { json!({field: "changed"}) };
@@ -181,7 +226,11 @@ async fn csrf(scene: &Scene) -> Outcome {
             // A method that the path does not have at all is refused before anything else.
             if answer.status != 403 && !(answer.status == 405 && *method == "PUT") {
                 let from = headers.first().map_or("no origin", |_| "a foreign origin");
-                return broken(format!("{method} with a session cookie and {from}"), "403", format!("{}", answer.status));
+                return broken(
+                    format!("{method} with a session cookie and {from}"),
+                    "403",
+                    format!("{}", answer.status),
+                );
             }
             refused += 1;
         }
@@ -190,12 +239,18 @@ async fn csrf(scene: &Scene) -> Outcome {
     if !still.page().contains("csrf") {
         return broken("forged requests", "the record unchanged", "it changed");
     }
-    let good = Ask::post(records(made.collection), &json!(scene.body(at, &links, &[])?)).cookie(&token).header("origin", &own).header("sec-fetch-site", "same-origin");
+    let good = Ask::post(records(made.collection), &json!(scene.body(at, &links, &[])?))
+        .cookie(&token)
+        .header("origin", &own)
+        .header("sec-fetch-site", "same-origin");
     let answer = client.send(good).await?.decided()?;
     if !answer.good() {
         return broken("POST with a session cookie from the own origin", "201", format!("{}", answer.status));
     }
-    Ok(Evidence::new().count("forged cookie requests refused with 403", refused).count("same-origin passed", 1).and(bearer_only(scene).await?))
+    Ok(Evidence::new()
+        .count("forged cookie requests refused with 403", refused)
+        .count("same-origin passed", 1)
+        .and(bearer_only(scene).await?))
 }
 
 /// Browsers leave out the default port and keep every other.

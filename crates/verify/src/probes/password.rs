@@ -51,7 +51,11 @@ async fn password_hash(scene: &Scene) -> Outcome {
     for secret in [&person.password, &wrong] {
         let (found, files) = leaks(scene, secret).await?;
         if found > 0 {
-            return broken("searching every file and log for a password that was used", "0 hits", format!("{found} of {files} files"));
+            return broken(
+                "searching every file and log for a password that was used",
+                "0 hits",
+                format!("{found} of {files} files"),
+            );
         }
     }
     // bcrypt reads 72 bytes: longer passwords must be refused, never cut silently.
@@ -77,13 +81,17 @@ async fn password_hash(scene: &Scene) -> Outcome {
             return broken("reading every stored password hash", "the declared scheme at its floor or above", why);
         }
     }
-    Ok(Evidence::new().count("stored hashes", hashes.len()).word("all of scheme", if bcrypt { "bcrypt" } else { "argon2id" }).count("files with a plain password", 0))
+    Ok(Evidence::new()
+        .count("stored hashes", hashes.len())
+        .word("all of scheme", if bcrypt { "bcrypt" } else { "argon2id" })
+        .count("files with a plain password", 0))
 }
 
 /// Every text in control.db that looks like a password hash.
 fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
     let to = scene.stage.instance.scratch().join(format!("control-{}.db", random::hex(4)));
-    let control = copy::files(scene.stage.instance.data())?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db"));
+    let control =
+        copy::files(scene.stage.instance.data())?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db"));
     let mut out = BTreeSet::new();
     for file in control {
         copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
@@ -92,7 +100,14 @@ fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
         for marker in ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2", "$1$", "$5$", "$6$"] {
             let mut rest = bytes.as_slice();
             while let Some(at) = crate::wire::find(rest, marker.as_bytes()) {
-                let text: Vec<u8> = rest.get(at..).unwrap_or_default().iter().copied().take_while(|b| b.is_ascii_graphic()).take(140).collect();
+                let text: Vec<u8> = rest
+                    .get(at..)
+                    .unwrap_or_default()
+                    .iter()
+                    .copied()
+                    .take_while(|b| b.is_ascii_graphic())
+                    .take(140)
+                    .collect();
                 out.insert(String::from_utf8_lossy(&text).into_owned());
                 rest = rest.get(at + marker.len()..).unwrap_or_default();
             }
@@ -111,7 +126,8 @@ fn strong(phc: &str, bcrypt: bool) -> Result<(), String> {
             None => Err("another scheme than bcrypt".to_owned()),
         };
     }
-    let parameters = phc.strip_prefix("$argon2id$v=19$").and_then(|r| r.split('$').next()).ok_or("another scheme than argon2id")?;
+    let parameters =
+        phc.strip_prefix("$argon2id$v=19$").and_then(|r| r.split('$').next()).ok_or("another scheme than argon2id")?;
     let value = |name: &str| parameters.split(',').find_map(|p| p.strip_prefix(name)?.parse::<u32>().ok()).unwrap_or(0);
     let (m, t, p) = (value("m="), value("t="), value("p="));
     if m >= 19_456 && t >= 2 && p >= 1 { Ok(()) } else { Err(format!("argon2id with m={m}, t={t}, p={p}")) }
@@ -136,13 +152,24 @@ async fn lockout(scene: &Scene) -> Outcome {
         }
         let answer = attempt(scene, &client, &person.email, &person.password).await?;
         if !answer.good() {
-            return broken(format!("{} wrong, then right (round {})", failures - 1, round + 1), "signed in", format!("{}", answer.status));
+            return broken(
+                format!("{} wrong, then right (round {})", failures - 1, round + 1),
+                "signed in",
+                format!("{}", answer.status),
+            );
         }
     }
     // The same tries on an account and on an address that nobody has.
-    let (known, unknown) = (row(scene, &person.email, failures).await?, row(scene, &format!("nobody-{}@canary.example", random::hex(5)), failures).await?);
+    let (known, unknown) = (
+        row(scene, &person.email, failures).await?,
+        row(scene, &format!("nobody-{}@canary.example", random::hex(5)), failures).await?,
+    );
     if known != unknown {
-        return broken("the same tries on an account and on an unknown address", "the same statuses and bodies", "different ones");
+        return broken(
+            "the same tries on an account and on an unknown address",
+            "the same statuses and bodies",
+            "different ones",
+        );
     }
     let locked = attempt(scene, &client, &person.email, &person.password).await?;
     if locked.good() {
@@ -156,7 +183,11 @@ async fn lockout(scene: &Scene) -> Outcome {
         scene.stage.advance(wait).await?;
         let answer = scene.stage.password(&scene.stage.gate(a), &person.email, &person.password).await?.decided()?;
         if answer.good() != opens {
-            return broken(format!("the right password {name} the lock ends"), if opens { "signed in" } else { "refused" }, format!("{}", answer.status));
+            return broken(
+                format!("the right password {name} the lock ends"),
+                if opens { "signed in" } else { "refused" },
+                format!("{}", answer.status),
+            );
         }
     }
     Ok(Evidence::new()
@@ -181,7 +212,13 @@ async fn row(scene: &Scene, email: &str, failures: u32) -> Result<Vec<(u16, Vec<
 async fn sign_up(scene: &Scene, door: Door) -> Result<(Person, String), Miss> {
     let tag = random::hex(6);
     let password = if door == Door::Password { format!("Rowan-{}", random::hex(8)) } else { String::new() };
-    let person = Person { email: format!("new-{tag}@canary.example"), user: String::new(), role: "", password, subject: String::new() };
+    let person = Person {
+        email: format!("new-{tag}@canary.example"),
+        user: String::new(),
+        role: "",
+        password,
+        subject: String::new(),
+    };
     let mut body = json!({"email": person.email, "name": "Canary"});
     if let (Some(body), true) = (body.as_object_mut(), door == Door::Password) {
         body.insert("password".to_owned(), person.password.as_str().into());
@@ -220,27 +257,39 @@ async fn email_verify(scene: &Scene) -> Outcome {
         return broken("searching every file for the token", "0 hits", format!("{leaked} of {files} files"));
     }
     if door == Door::Password {
-        let answer = house().at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password}))).await?.decided()?;
+        let answer = house()
+            .at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password})))
+            .await?
+            .decided()?;
         if answer.good() {
             return broken("signing in before the address is confirmed", "refused", format!("{}", answer.status));
         }
     }
     let opened = house().at_root(Ask::get(format!("/auth/verify?token={token}"))).await?.decided()?;
     let altered: String = token.chars().rev().collect();
-    for (did, token, good) in [("an altered token", &altered, false), ("the mailed token (after a GET by a scanner)", &token, true), ("the same token again", &token, false)] {
+    for (did, token, good) in [
+        ("an altered token", &altered, false),
+        ("the mailed token (after a GET by a scanner)", &token, true),
+        ("the same token again", &token, false),
+    ] {
         let answer = verify(scene, token).await?;
         if answer.good() != good {
             return broken(did, if good { "accepted" } else { "refused" }, format!("{}", answer.status));
         }
     }
     if door == Door::Password {
-        let answer = house().at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password}))).await?.decided()?;
+        let answer = house()
+            .at_root(Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password})))
+            .await?
+            .decided()?;
         if !answer.good() {
             return broken("signing in after the address is confirmed", "signed in", format!("{}", answer.status));
         }
     }
     // Late by two seconds, and in time by three.
-    for (did, wait, good) in [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)] {
+    for (did, wait, good) in
+        [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)]
+    {
         let (_, token) = sign_up(scene, door).await?;
         scene.stage.advance(wait).await?;
         let answer = verify(scene, &token).await?;
@@ -249,7 +298,12 @@ async fn email_verify(scene: &Scene) -> Outcome {
         }
     }
     let _page = opened;
-    Ok(Evidence::new().count("hex digits", 64).count("hours", usize::try_from(life / 3_600_000).unwrap_or(0)).count("uses", 1).count("sign-ins before confirmation", 0).count("files with the token", 0))
+    Ok(Evidence::new()
+        .count("hex digits", 64)
+        .count("hours", usize::try_from(life / 3_600_000).unwrap_or(0))
+        .count("uses", 1)
+        .count("sign-ins before confirmation", 0)
+        .count("files with the token", 0))
 }
 
 async fn reset_token(scene: &Scene, tenant: &Tenant, person: &Person) -> Result<String, Miss> {
@@ -260,7 +314,12 @@ async fn reset_token(scene: &Scene, tenant: &Tenant, person: &Person) -> Result<
 }
 
 async fn reset(scene: &Scene, tenant: &Tenant, token: &str, password: &str) -> Result<Answer, Miss> {
-    scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/reset", &json!({"token": token, "password": password}))).await?.decided()
+    scene
+        .stage
+        .gate(tenant)
+        .send(Ask::post("/api/v1/auth/reset", &json!({"token": token, "password": password})))
+        .await?
+        .decided()
 }
 
 async fn password_reset(scene: &Scene) -> Outcome {
@@ -288,7 +347,12 @@ async fn password_reset(scene: &Scene) -> Outcome {
         return broken("the same token again", "refused", format!("{}", again.status));
     }
     let old = scene.stage.gate(a).send(Ask::get("/api/v1/me").bearer(&before.access)).await?.decided()?;
-    let turned = scene.stage.gate(a).send(Ask::post("/api/v1/auth/refresh", &json!({"refresh_token": before.refresh, "device": before.device}))).await?.decided()?;
+    let turned = scene
+        .stage
+        .gate(a)
+        .send(Ask::post("/api/v1/auth/refresh", &json!({"refresh_token": before.refresh, "device": before.device})))
+        .await?
+        .decided()?;
     if old.good() || turned.good() {
         return broken("the tokens from before the reset", "401", format!("{} and {}", old.status, turned.status));
     }
@@ -299,7 +363,9 @@ async fn password_reset(scene: &Scene) -> Outcome {
         }
     }
     let mut seen = BTreeSet::from([token]);
-    for (did, wait, good) in [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)] {
+    for (did, wait, good) in
+        [("a token 3 s before its end", life - 3_000, true), ("a token 2 s after its end", life + 2_000, false)]
+    {
         let person = scene.stage.person(a, role).await?;
         let token = reset_token(scene, a, &person).await?;
         scene.stage.advance(wait).await?;
@@ -309,7 +375,12 @@ async fn password_reset(scene: &Scene) -> Outcome {
         }
         seen.insert(token);
     }
-    Ok(Evidence::new().count("hex digits", 64).count("minutes", usize::try_from(life / 60_000).unwrap_or(0)).count("uses", 1).count("distinct tokens", seen.len()).count("sessions left", 0))
+    Ok(Evidence::new()
+        .count("hex digits", 64)
+        .count("minutes", usize::try_from(life / 60_000).unwrap_or(0))
+        .count("uses", 1)
+        .count("distinct tokens", seen.len())
+        .count("sessions left", 0))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{password::leaks, probe};
 use crate::{
     evidence::{Evidence, Miss, Outcome, broken, unclear},
-    jwt::{self, Issuer},
+    jwt,
     plan::Probe,
     random,
     run::Scene,
@@ -21,22 +21,24 @@ pub(super) const PROBES: &[Probe] = &[
     probe!("auth.session_revoke", Together, session_revoke),
     probe!("auth.deactivation", Together, deactivation),
     probe!("auth.session_cookie", Together, session_cookie),
-    probe!("auth.session_jwt", Together, session_jwt),
-    probe!("auth.external_jwt", Together, external_jwt),
-    probe!("auth.delegated_mode", Together, delegated_mode),
 ];
 
-fn own_sessions(scene: &Scene) -> Result<(), Miss> {
-    if scene.stage.door() == Door::Delegated { Err(Miss::Absent("identity is delegated: sessions are the issuer's")) } else { Ok(()) }
+pub(super) fn own_sessions(scene: &Scene) -> Result<(), Miss> {
+    if scene.stage.door() == Door::Delegated {
+        Err(Miss::Absent("identity is delegated: sessions are the issuer's"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Status of a call with a token.
-async fn call(scene: &Scene, tenant: &Tenant, token: &str) -> Result<u16, Miss> {
+pub(super) async fn call(scene: &Scene, tenant: &Tenant, token: &str) -> Result<u16, Miss> {
     Ok(scene.stage.gate(tenant).send(Ask::get("/api/v1/me").bearer(token)).await?.decided()?.status)
 }
 
 async fn refresh(scene: &Scene, tenant: &Tenant, tokens: &Tokens) -> Result<Answer, Miss> {
-    let body = json!({"refresh_token": tokens.refresh, "device": (!tokens.device.is_empty()).then_some(&tokens.device)});
+    let body =
+        json!({"refresh_token": tokens.refresh, "device": (!tokens.device.is_empty()).then_some(&tokens.device)});
     scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/refresh", &body)).await?.decided()
 }
 
@@ -56,7 +58,9 @@ async fn magic_link(scene: &Scene) -> Outcome {
         return Err(Miss::Absent("magic links are not among the app's methods"));
     }
     let (a, life) = (&scene.a, scene.app.auth.magic_link.0);
-    let use_link = async |tenant: &Tenant, token: &str| scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/magic", &json!({"token": token}))).await;
+    let use_link = async |tenant: &Tenant, token: &str| {
+        scene.stage.gate(tenant).send(Ask::post("/api/v1/auth/magic", &json!({"token": token}))).await
+    };
     let person = someone(scene).await?;
     let page = scene.stage.at(a).at_root(Ask::get("/sign-in")).await?.decided()?.step("sign-in page")?;
     if page.page().contains("type=\"password\"") {
@@ -90,7 +94,9 @@ async fn magic_link(scene: &Scene) -> Outcome {
             return broken("the link at another tenant's host", "refused", format!("{}", foreign.status));
         }
     }
-    for (did, wait, good) in [("a link 3 s before its end", life - 3_000, true), ("a link 2 s after its end", life + 2_000, false)] {
+    for (did, wait, good) in
+        [("a link 3 s before its end", life - 3_000, true), ("a link 2 s after its end", life + 2_000, false)]
+    {
         let token = scene.stage.magic_link(a, &someone(scene).await?).await?;
         scene.stage.advance(wait).await?;
         let answer = use_link(a, &token).await?.decided()?;
@@ -98,7 +104,11 @@ async fn magic_link(scene: &Scene) -> Outcome {
             return broken(did, if good { "signed in" } else { "refused" }, format!("{}", answer.status));
         }
     }
-    Ok(Evidence::new().count("parallel uses", 50).count("wins", wins).count("links spent by a scanner's GET", 0).count("minutes", usize::try_from(life / 60_000).unwrap_or(0)))
+    Ok(Evidence::new()
+        .count("parallel uses", 50)
+        .count("wins", wins)
+        .count("links spent by a scanner's GET", 0)
+        .count("minutes", usize::try_from(life / 60_000).unwrap_or(0)))
 }
 
 async fn access_token(scene: &Scene) -> Outcome {
@@ -108,7 +118,11 @@ async fn access_token(scene: &Scene) -> Outcome {
     let (_, claims) = jwt::open(&tokens.access).ok_or(Miss::Unclear("the access token is no JWT".to_owned()))?;
     let number = |name: &str| claims.get(name).and_then(Value::as_i64).unwrap_or(0);
     if (number("exp") - number("iat")) * 1000 != life {
-        return broken("reading exp and iat", format!("{} s", life / 1000), format!("{} s", number("exp") - number("iat")));
+        return broken(
+            "reading exp and iat",
+            format!("{} s", life / 1000),
+            format!("{} s", number("exp") - number("iat")),
+        );
     }
     // `exp` counts whole seconds: the token may have been made up to a second after its `iat`.
     scene.stage.advance(life - 4_000).await?;
@@ -126,11 +140,14 @@ async fn access_token(scene: &Scene) -> Outcome {
     if forged != 401 {
         return broken("the token with a later exp", "401", format!("{forged}"));
     }
-    Ok(Evidence::new().count("seconds", usize::try_from(life / 1000).unwrap_or(0)).word("a second later", "401").word("altered exp", "401"))
+    Ok(Evidence::new()
+        .count("seconds", usize::try_from(life / 1000).unwrap_or(0))
+        .word("a second later", "401")
+        .word("altered exp", "401"))
 }
 
 /// A token with one claim changed and the old signature.
-fn altered(token: &str, claim: &str, value: &Value) -> Option<String> {
+pub(super) fn altered(token: &str, claim: &str, value: &Value) -> Option<String> {
     let mut parts = token.split('.');
     let (head, claims, tag) = (parts.next()?, parts.next()?, parts.next()?);
     let mut claims: Value = serde_json::from_slice(&jwt::unpack(claims)?).ok()?;
@@ -167,7 +184,10 @@ async fn refresh_rotation(scene: &Scene) -> Outcome {
     if late.good() {
         return broken("the spent token after the declared window", "refused", format!("{}", late.status));
     }
-    Ok(Evidence::new().count("new token on each refresh", 1).count("seconds of retry window", usize::try_from(window / 1000).unwrap_or(0)).word("spent token after it", "refused"))
+    Ok(Evidence::new()
+        .count("new token on each refresh", 1)
+        .count("seconds of retry window", usize::try_from(window / 1000).unwrap_or(0))
+        .word("spent token after it", "refused"))
 }
 
 async fn refresh_reuse(scene: &Scene) -> Outcome {
@@ -186,7 +206,11 @@ async fn refresh_reuse(scene: &Scene) -> Outcome {
     }
     let (access, newest) = (call(scene, a, &latest.access).await?, refresh(scene, a, &latest).await?);
     if access != 401 || newest.good() {
-        return broken("the newest tokens of that family after the replay", "401", format!("{access} and {}", newest.status));
+        return broken(
+            "the newest tokens of that family after the replay",
+            "401",
+            format!("{access} and {}", newest.status),
+        );
     }
     if call(scene, a, &other.access).await? != 200 {
         return broken("another family of the same user", "200", "refused");
@@ -197,26 +221,41 @@ async fn refresh_reuse(scene: &Scene) -> Outcome {
     scene.stage.advance(window + 1_500).await?;
     let replay = refresh(scene, a, &family).await?;
     if replay.good() || call(scene, a, &next.access).await? != 401 {
-        return broken("a spent token once the window is over", "401, and the family ends", format!("{}", replay.status));
+        return broken(
+            "a spent token once the window is over",
+            "401, and the family ends",
+            format!("{}", replay.status),
+        );
     }
     // A token that nobody issued changes nothing.
     let mut forged = other.clone();
     forged.refresh = flipped(&other.refresh);
     let answer = refresh(scene, a, &forged).await?;
     if answer.good() || call(scene, a, &other.access).await? != 200 {
-        return broken("a refresh token with one character changed", "401 and nothing changed", format!("{}", answer.status));
+        return broken(
+            "a refresh token with one character changed",
+            "401 and nothing changed",
+            format!("{}", answer.status),
+        );
     }
     // Sessions of a shared host are the house's, and so are their leaves.
-    let leaves = if scene.app.tenant.membership_slug { super::host::house_leaves(scene).await? } else { scene.leaves(a).await? };
+    let leaves = if scene.app.tenant.membership_slug {
+        super::host::house_leaves(scene).await?
+    } else {
+        scene.leaves(a).await?
+    };
     let noted = leaves.iter().filter(|l| l.get("action").and_then(Value::as_str) == Some("session.reuse")).count();
     if noted == 0 {
         return broken("reading the audit log after a replay", "a leaf about it", "none");
     }
-    Ok(Evidence::new().count("families ended by a replay", 2).count("other families ended", 0).count("audit leaves", noted))
+    Ok(Evidence::new()
+        .count("families ended by a replay", 2)
+        .count("other families ended", 0)
+        .count("audit leaves", noted))
 }
 
 /// With another last character.
-fn flipped(token: &str) -> String {
+pub(super) fn flipped(token: &str) -> String {
     let mut chars: Vec<char> = token.chars().collect();
     if let Some(middle) = chars.get_mut(token.len() / 2) {
         *middle = if *middle == 'A' { 'B' } else { 'A' };
@@ -236,13 +275,20 @@ async fn session_revoke(scene: &Scene) -> Outcome {
     let by_password = scene.stage.door() == Door::Password;
     let answer = if by_password {
         let fresh = format!("Alder-{}", random::hex(8));
-        let ask = Ask::post("/api/v1/auth/password", &json!({"old": person.password, "new": fresh})).bearer(&first.access);
+        let ask =
+            Ask::post("/api/v1/auth/password", &json!({"old": person.password, "new": fresh})).bearer(&first.access);
         scene.stage.gate(a).send(ask).await?.decided()?.step("change of password")?
     } else {
         let ask = Ask::post("/api/v1/auth/sign-out-everywhere", &json!({})).bearer(&first.access);
         let answer = scene.stage.gate(a).send(ask).await?.decided()?;
         if answer.status == 400 {
-            scene.stage.gate(a).send(Ask::new("POST", "/api/v1/auth/sign-out-everywhere").bearer(&first.access)).await?.decided()?.step("sign out everywhere")?
+            scene
+                .stage
+                .gate(a)
+                .send(Ask::new("POST", "/api/v1/auth/sign-out-everywhere").bearer(&first.access))
+                .await?
+                .decided()?
+                .step("sign out everywhere")?
         } else {
             answer.step("sign out everywhere")?
         }
@@ -250,7 +296,11 @@ async fn session_revoke(scene: &Scene) -> Outcome {
     for tokens in &old {
         let (access, turned) = (call(scene, a, &tokens.access).await?, refresh(scene, a, tokens).await?);
         if access != 401 || turned.good() {
-            return broken("tokens from before, on the next request", "401 and 401", format!("{access} and {}", turned.status));
+            return broken(
+                "tokens from before, on the next request",
+                "401 and 401",
+                format!("{access} and {}", turned.status),
+            );
         }
     }
     if by_password {
@@ -259,7 +309,9 @@ async fn session_revoke(scene: &Scene) -> Outcome {
             return broken("the newly issued token of the one who changed it", "200", "refused");
         }
     }
-    Ok(Evidence::new().count("sessions ended on the next request", old.len()).word("by", if by_password { "change of password" } else { "sign-out everywhere" }))
+    Ok(Evidence::new()
+        .count("sessions ended on the next request", old.len())
+        .word("by", if by_password { "change of password" } else { "sign-out everywhere" }))
 }
 
 async fn deactivation(scene: &Scene) -> Outcome {
@@ -292,13 +344,17 @@ async fn session_cookie(scene: &Scene) -> Outcome {
     let a = &scene.a;
     let person = someone(scene).await?;
     let ask = match scene.stage.door() {
-        Door::Password => Ask::post("/api/v1/auth/sign-in", &json!({"email": person.email, "password": person.password, "cookies": true})),
+        Door::Password => Ask::post(
+            "/api/v1/auth/sign-in",
+            &json!({"email": person.email, "password": person.password, "cookies": true}),
+        ),
         _ => {
             let token = scene.stage.magic_link(a, &person).await?;
             Ask::post("/api/v1/auth/magic", &json!({"token": token, "cookies": true}))
         }
     };
-    let answer = scene.stage.gate(a).send(ask.header("origin", &a.origin())).await?.decided()?.step("sign in for cookies")?;
+    let answer =
+        scene.stage.gate(a).send(ask.header("origin", &a.origin())).await?.decided()?.step("sign in for cookies")?;
     let cookies: Vec<&str> = answer.all("set-cookie").collect();
     if cookies.is_empty() {
         return broken("signing in for cookies", "cookies", "none");
@@ -310,7 +366,11 @@ async fn session_cookie(scene: &Scene) -> Outcome {
         let same_site = has("samesite=lax") || has("samesite=strict");
         let path = has("path=/") && !parts.iter().any(|p| p.starts_with("domain"));
         if !(cookie.starts_with("__Host-") && has("httponly") && has("secure") && same_site && path) {
-            return broken("reading every Set-Cookie of a sign-in", "__Host-, HttpOnly, Secure, SameSite, Path=/", "one without");
+            return broken(
+                "reading every Set-Cookie of a sign-in",
+                "__Host-, HttpOnly, Secure, SameSite, Path=/",
+                "one without",
+            );
         }
     }
     if !answer.text("access_token").is_empty() {
@@ -322,186 +382,4 @@ async fn session_cookie(scene: &Scene) -> Outcome {
         return broken("a call with the session cookie", "200", format!("{}", used.status));
     }
     Ok(Evidence::new().count("cookies, each __Host-, HttpOnly, Secure, SameSite", cookies.len()))
-}
-
-async fn session_jwt(scene: &Scene) -> Outcome {
-    own_sessions(scene)?;
-    let a = &scene.a;
-    let token = scene.stage.sign_in(a, a.owner()?).await?.access;
-    let Some((head, claims)) = jwt::open(&token) else { return broken("reading the access token", "a JWT", "something else") };
-    if head.get("kid").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return broken("reading the token's header", "a kid", "none");
-    }
-    let alg = match head.get("alg").and_then(Value::as_str) {
-        Some("HS256") => "HS256",
-        Some("EdDSA") => "EdDSA",
-        _ => return broken("reading the token's header", "HS256 or EdDSA", "another alg"),
-    };
-    let with = |alg: &str| {
-        let mut head = head.clone();
-        if let Some(head) = head.as_object_mut() {
-            head.insert("alg".to_owned(), alg.into());
-        }
-        head
-    };
-    let mut forged = vec![jwt::none(&claims), jwt::hs256(&random::bytes::<32>(), &head, &claims), jwt::hs256(&[], &head, &claims), jwt::hs256(&[0; 32], &head, &claims)];
-    forged.push(jwt::hs256(b"secret", &head, &claims));
-    forged.extend([Issuer::new("k")?.with_header(&with("ES256"), &claims), jwt::hs256(&random::bytes::<32>(), &with("HS512"), &claims)]);
-    forged.extend([altered(&token, "sub", &json!(scene.b.owner()?.user)), altered(&token, "tid", &json!(scene.b.id))].into_iter().flatten());
-    forged.extend([flipped(&token), token.rsplit_once('.').map(|(t, _)| format!("{t}.")).unwrap_or_default(), format!("{token}AAAA")]);
-    for (i, forged) in forged.iter().enumerate() {
-        let status = call(scene, a, forged).await?;
-        if status != 401 {
-            return broken(format!("forged token {} (alg none, other keys, altered claims)", i + 1), "401", format!("{status}"));
-        }
-    }
-    if call(scene, a, &token).await? != 200 {
-        return unclear("the honest token is refused too");
-    }
-    let in_query = scene.stage.gate(a).send(Ask::get(format!("/api/v1/me?access_token={token}"))).await?.decided()?;
-    if in_query.good() {
-        return broken("the token in the query", "refused", format!("{}", in_query.status));
-    }
-    Ok(Evidence::new().word("algorithm", alg).count("forged tokens refused with 401", forged.len()).and(short_key(scene).await?))
-}
-
-/// A session key below the declared length: the server must not start with it.
-async fn short_key(scene: &Scene) -> Outcome {
-    let Some(manifest::Pointer::Env(name)) = &scene.app.sessions.key else { return Ok(Evidence::new()) };
-    let code = super::host::refused_start(scene, &[(name, "736f73686f7274")], None).await?;
-    match code {
-        Some(2) => Ok(Evidence::new().word("a short session key", "refused at start")),
-        other => broken("starting with a session key of 56 bits", "exit 2", other.map_or_else(|| "it started".to_owned(), |c| format!("exit {c}"))),
-    }
-}
-
-async fn external_jwt(scene: &Scene) -> Outcome {
-    let (a, b) = (&scene.a, &scene.b);
-    let Some(declared) = &scene.app.auth.issuer else {
-        // Without an outside issuer the app's own tokens are the only ones: a foreign one opens nothing.
-        return own_issuer(scene).await;
-    };
-    let owner = a.owner()?;
-    let ours = &scene.stage.instance.issuer;
-    let good = scene.stage.claims(a, owner);
-    let with = |name: &str, value: Value| {
-        let mut claims = good.clone();
-        if let Some(claims) = claims.as_object_mut() {
-            if value.is_null() {
-                claims.remove(name);
-            } else {
-                claims.insert(name.to_owned(), value);
-            }
-        }
-        claims
-    };
-    if call(scene, a, &ours.token(&good)).await? != 200 {
-        return unclear("the issuer's honest token is refused");
-    }
-    let now = scene.stage.now().seconds();
-    let stranger = Issuer::new("verify-1")?;
-    let head = json!({"alg": "HS256", "typ": "JWT", "kid": "verify-1"});
-    let bad: Vec<(&str, String)> = vec![
-        ("another issuer's key under the same kid", stranger.token(&good)),
-        ("an unknown kid", Issuer::new("verify-9")?.token(&good)),
-        ("alg none", jwt::none(&good)),
-        ("HS256 with the public key", jwt::hs256(&ours.public, &head, &good)),
-        ("expired", ours.token(&with("exp", json!(now - 120)))),
-        ("without exp", ours.token(&with("exp", Value::Null))),
-        ("not yet valid", ours.token(&with("nbf", json!(now + 600)))),
-        ("wrong issuer", ours.token(&with("iss", json!("https://evil.example")))),
-        ("without issuer", ours.token(&with("iss", Value::Null))),
-        ("wrong audience", ours.token(&with("aud", json!("another")))),
-        ("without audience", ours.token(&with("aud", Value::Null))),
-        ("without subject", ours.token(&with("sub", Value::Null))),
-        ("flipped signature", flipped(&ours.token(&good))),
-    ];
-    for (what, token) in &bad {
-        let status = call(scene, a, token).await?;
-        if status != 401 {
-            return broken(format!("a token: {what}"), "401", format!("{status}"));
-        }
-    }
-    for token in [ours.token(&with(&declared.tenant_claim, Value::Null)), ours.token(&with(&declared.tenant_claim, json!(b.id)))] {
-        let status = call(scene, a, &token).await?;
-        if status == 200 && scene.stage.at(a).send(Ask::get("/api/v1/tenant").bearer(&token)).await?.good() {
-            return broken("a token without this tenant's claim", "a stranger's answer", "200");
-        }
-    }
-    let in_query = scene.stage.gate(a).send(Ask::get(format!("/api/v1/me?access_token={}", ours.token(&good)))).await?.decided()?;
-    if in_query.good() {
-        return broken("the token in the query", "401", format!("{}", in_query.status));
-    }
-    Ok(Evidence::new().count("bad tokens refused with 401", bad.len() + 1).count("tokens of another tenant's claim let in", 0))
-}
-
-async fn own_issuer(scene: &Scene) -> Outcome {
-    let (a, b) = (&scene.a, &scene.b);
-    let owner = a.owner()?;
-    let token = scene.stage.token(a, owner).await?;
-    let (head, claims) = jwt::open(&token).ok_or_else(|| Miss::Unclear("the access token is no JWT".to_owned()))?;
-    let foreign = [
-        Issuer::new("k")?.token(&claims),
-        jwt::hs256(&random::bytes::<32>(), &head, &claims),
-        jwt::none(&claims),
-        altered(&token, "iss", &json!("https://evil.example")).unwrap_or_default(),
-        altered(&token, "exp", &json!(scene.stage.now().seconds() - 60)).unwrap_or_default(),
-        "nonsense".to_owned(),
-        "a.b.c".to_owned(),
-    ];
-    for token in &foreign {
-        let status = call(scene, a, token).await?;
-        if status != 401 {
-            return broken("a foreign, unsigned or altered token", "401", format!("{status}"));
-        }
-    }
-    let none = scene.stage.gate(a).send(Ask::get("/api/v1/me")).await?.decided()?;
-    if none.status != 401 {
-        return broken("no token", "401", format!("{}", none.status));
-    }
-    // A token made for one tenant at another's host: a stranger's answer on every route that holds data.
-    if a.host != b.host {
-        let stranger = scene.stage.gate(b).send(Ask::get("/api/v1/members").bearer(&token)).await?.decided()?;
-        if stranger.status != 404 {
-            return broken("A's token at B's host", "404, as a stranger's", format!("{}", stranger.status));
-        }
-    }
-    Ok(Evidence::new().count("bad tokens refused with 401", foreign.len() + 1).word("issuer", "our own"))
-}
-
-async fn delegated_mode(scene: &Scene) -> Outcome {
-    if scene.stage.door() != Door::Delegated {
-        return Err(Miss::Absent("the app keeps identities itself"));
-    }
-    let a = &scene.a;
-    let secret = format!("Rowan-{}", random::hex(10));
-    let body = json!({"email": "someone@canary.example", "password": secret, "new": secret, "old": secret, "token": secret, "name": "x"});
-    let doors = [
-        "/api/v1/auth/sign-in", "/api/v1/auth/sign-up", "/api/v1/auth/password", "/api/v1/auth/reset-request", "/api/v1/auth/reset",
-        "/api/v1/auth/magic-link", "/api/v1/auth/magic", "/api/v1/auth/verify", "/scim/v2/Users", "/sign-in", "/dev/sign-in",
-    ];
-    let mut tried = 0;
-    for host in scene.stage.hosts(a) {
-        for door in doors {
-            let answer = scene.stage.client(&host, "").at_root(Ask::post(door, &body)).await?.decided()?;
-            tried += 1;
-            if answer.good() || answer.status < 400 {
-                return broken(format!("POST {door} with a password"), "404", format!("{}", answer.status));
-            }
-        }
-    }
-    let api = scene.stage.openapi(a).await?;
-    if let Some(door) = api.operations.iter().find(|o| o.path.contains("password") || o.path.contains("/reset")) {
-        return broken("reading the OpenAPI document", "no password route", door.path.clone());
-    }
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    let (found, files) = leaks(scene, &secret).await?;
-    if found > 0 {
-        return broken("searching every file for the password that was tried", "0 hits", format!("{found} of {files} files"));
-    }
-    let rows = super::host::count_like(scene, &["$argon2", "$2a$", "$2b$", "$2y$"]).await?;
-    if rows > 0 {
-        return broken("searching control.db for password hashes", "0", format!("{rows}"));
-    }
-    Ok(Evidence::new().count("password doors refused", tried).count("password rows", rows).count("files with the tried password", found))
 }

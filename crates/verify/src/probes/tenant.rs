@@ -54,7 +54,9 @@ impl Things {
         if name == "user" {
             return Some(self.member.clone());
         }
-        let record = |(collection, id): &(&str, String)| path.contains(&format!("/collections/{collection}/")).then(|| id.clone());
+        let record = |(collection, id): &(&str, String)| {
+            path.contains(&format!("/collections/{collection}/")).then(|| id.clone())
+        };
         self.records.iter().find_map(record)
     }
 }
@@ -100,14 +102,22 @@ async fn cross_read(scene: &Scene) -> Outcome {
                 );
             }
             if asked.good() {
-                return broken(format!("{} {} with an unknown id", operation.method, operation.path), "a refusal", format!("{}", asked.status));
+                return broken(
+                    format!("{} {} with an unknown id", operation.method, operation.path),
+                    "a refusal",
+                    format!("{}", asked.status),
+                );
             }
         }
         // At the neighbour's own host, too, the token opens nothing.
         if a.host != b.host {
             let there = scene.stage.at(b).send(ask(operation, &foreign).bearer(&token)).await?;
             if there.good() && operation.signed {
-                return broken(format!("{} {} at the other tenant's host", operation.method, operation.path), "a stranger's answer", format!("{}", there.status));
+                return broken(
+                    format!("{} {} at the other tenant's host", operation.method, operation.path),
+                    "a stranger's answer",
+                    format!("{}", there.status),
+                );
             }
         }
     }
@@ -118,16 +128,30 @@ async fn cross_read(scene: &Scene) -> Outcome {
     if !own.good() {
         return unclear("the other tenant cannot read its own record");
     }
-    Ok(Evidence::new().count("foreign ids", tried).count("answers unlike those to unknown ids", 0).count("routes without such ids", skipped))
+    Ok(Evidence::new()
+        .count("foreign ids", tried)
+        .count("answers unlike those to unknown ids", 0)
+        .count("routes without such ids", skipped))
 }
 
 /// What a tenant says when asked for its records, in every way there is.
-async fn everything(scene: &Scene, tenant: &Tenant, collection: &str, field: &str, marker: &str) -> Result<Vec<String>, Miss> {
+async fn everything(
+    scene: &Scene,
+    tenant: &Tenant,
+    collection: &str,
+    field: &str,
+    marker: &str,
+) -> Result<Vec<String>, Miss> {
     let base = records(collection);
     let filter = format!("{field} = \"{marker}\"").replace(' ', "%20").replace('"', "%22");
     let mut out = Vec::new();
     let exports = scene.stage.openapi(tenant).await?.has("GET", &format!("{base}/export"));
-    let mut paths = vec![format!("{base}?limit=200"), format!("{base}?filter={filter}&count=true"), format!("{base}?sort={field}&limit=200"), format!("{base}?sort=-{field}&count=true")];
+    let mut paths = vec![
+        format!("{base}?limit=200"),
+        format!("{base}?filter={filter}&count=true"),
+        format!("{base}?sort={field}&limit=200"),
+        format!("{base}?sort=-{field}&count=true"),
+    ];
     if exports {
         paths.extend(scene.app.data.formats.iter().map(|f| format!("{base}/export?format={f}")));
     }
@@ -150,7 +174,8 @@ async fn query_scope(scene: &Scene) -> Outcome {
         if page.contains(&theirs) {
             return broken("lists, filters, sorts, counts and exports of A", "no row of B", "B's marker");
         }
-        if let Some(n) = serde_json::from_str::<Value>(&page).ok().and_then(|v| v.get("count").and_then(Value::as_u64)) {
+        if let Some(n) = serde_json::from_str::<Value>(&page).ok().and_then(|v| v.get("count").and_then(Value::as_u64))
+        {
             counted += 1;
             if n > 1 {
                 return broken("counting A's records", "A's alone", format!("{n}"));
@@ -162,7 +187,11 @@ async fn query_scope(scene: &Scene) -> Outcome {
         return unclear("A does not find its own row in every list");
     }
     let files = on_disk(scene, a, &mine, b, &theirs).await?;
-    Ok(Evidence::new().count("lists, filters, sorts and exports", answers).count("counts", counted).count("rows of the neighbour", 0).and(files))
+    Ok(Evidence::new()
+        .count("lists, filters, sorts and exports", answers)
+        .count("counts", counted)
+        .count("rows of the neighbour", 0)
+        .and(files))
 }
 
 /// A's file holds A's marker and nothing of B; the shared file holds neither.
@@ -173,7 +202,10 @@ async fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str
     let data = scene.stage.instance.data();
     let scratch = scene.stage.instance.scratch();
     let read = |file: &std::path::Path| bytes_of(file.to_owned(), scratch.to_owned());
-    let file = |tenant: &Tenant| copy::of_tenant(data, &tenant.id)?.ok_or_else(|| Miss::Unclear("a tenant has no file of its own".to_owned()));
+    let file = |tenant: &Tenant| match copy::of_tenant(data, &tenant.id)? {
+        Some(file) => Ok(file),
+        None => broken("looking for a tenant's database", "a file of its own", "none"),
+    };
     let has = |bytes: &[u8], text: &str| crate::wire::find(bytes, text.as_bytes()).is_some();
     let (of_a, of_b) = (read(&file(a)?).await?, read(&file(b)?).await?);
     if !has(&of_a, mine) || !has(&of_b, theirs) {
@@ -181,7 +213,11 @@ async fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str
     }
     for (name, bytes, foreign) in [("A", &of_a, [theirs, &b.id]), ("B", &of_b, [mine, &a.id])] {
         if foreign.iter().any(|text| has(bytes, text)) {
-            return broken(format!("reading the bytes of {name}'s file"), "nothing of the other's", "the other's marker or id");
+            return broken(
+                format!("reading the bytes of {name}'s file"),
+                "nothing of the other's",
+                "the other's marker or id",
+            );
         }
     }
     let mut others = 0;
@@ -231,17 +267,23 @@ async fn slug_membership(scene: &Scene) -> Outcome {
     let client = scene.stage.client(&a.host, "");
     let mut tried = 0;
     for path in ["/api/v1/tenant", "/api/v1/members", "/api/v1/audit", "/api/v1/me/rights"] {
-        for (foreign, unknown) in [(b.slug.clone(), format!("canary-{}", random::hex(5))), (b.id.clone(), unknown_id())] {
+        for (foreign, unknown) in [(b.slug.clone(), format!("canary-{}", random::hex(5))), (b.id.clone(), unknown_id())]
+        {
             let theirs = client.at_root(Ask::get(format!("/w/{foreign}{path}")).bearer(&token)).await?.decided()?;
             let none = client.at_root(Ask::get(format!("/w/{unknown}{path}")).bearer(&token)).await?.decided()?;
             tried += 1;
             if shape(&theirs) != shape(&none) || theirs.good() {
-                return broken(format!("GET /w/<another's workspace>{path}"), format!("as for an unknown one: {}", none.status), format!("{}", theirs.status));
+                return broken(
+                    format!("GET /w/<another's workspace>{path}"),
+                    format!("as for an unknown one: {}", none.status),
+                    format!("{}", theirs.status),
+                );
             }
         }
     }
     for (name, value) in [("x-workspace", b.slug.as_str()), ("x-tenant", &b.id), ("x-forwarded-prefix", "/w/x")] {
-        let answer = scene.stage.at(a).send(Ask::get("/api/v1/tenant").bearer(&token).header(name, value)).await?.decided()?;
+        let answer =
+            scene.stage.at(a).send(Ask::get("/api/v1/tenant").bearer(&token).header(name, value)).await?.decided()?;
         if answer.text("id") != a.id {
             return broken(format!("GET of A's workspace with {name} naming B"), "A's", format!("{}", answer.status));
         }
@@ -253,16 +295,26 @@ async fn slug_membership(scene: &Scene) -> Outcome {
     match twin {
         Err(_) if scene.app.tenant.slug_unique => Ok(evidence.word("an equal slug", "refused before it exists")),
         Err(miss) => Err(miss),
-        Ok(_) if scene.app.tenant.slug_unique => broken("making a second workspace with a slug in use", "refused", "made"),
+        Ok(_) if scene.app.tenant.slug_unique => {
+            broken("making a second workspace with a slug in use", "refused", "made")
+        }
         Ok(twin) => {
             for (tenant, other) in [(a, &twin), (&twin, a)] {
                 let token = scene.stage.token(tenant, tenant.owner()?).await?;
-                let answer = client.at_root(Ask::get(format!("/w/{}/api/v1/tenant", a.slug)).bearer(&token)).await?.decided()?;
+                let answer =
+                    client.at_root(Ask::get(format!("/w/{}/api/v1/tenant", a.slug)).bearer(&token)).await?.decided()?;
                 if answer.text("id") != tenant.id {
-                    let saw = if answer.text("id") == other.id { "the other's".to_owned() } else { format!("{}", answer.status) };
+                    let saw = if answer.text("id") == other.id {
+                        "the other's".to_owned()
+                    } else {
+                        format!("{}", answer.status)
+                    };
                     return broken("the same slug asked for by each of two customers", "each one's own workspace", saw);
                 }
-                let by_id = client.at_root(Ask::get(format!("/w/{}/api/v1/tenant", other.id)).bearer(&token)).await?.decided()?;
+                let by_id = client
+                    .at_root(Ask::get(format!("/w/{}/api/v1/tenant", other.id)).bearer(&token))
+                    .await?
+                    .decided()?;
                 if by_id.good() {
                     return broken("the twin's id", "as unknown", format!("{}", by_id.status));
                 }
@@ -300,7 +352,11 @@ async fn suspension(scene: &Scene) -> Outcome {
             let answer = client.send(ask).await?;
             surfaces += 1;
             if answer.status != 403 || answer.text("code") != "TenantSuspendedError" {
-                return broken(format!("{} {} of a suspended tenant", operation.method, operation.path), "403 with code TenantSuspendedError", format!("{}", answer.status));
+                return broken(
+                    format!("{} {} of a suspended tenant", operation.method, operation.path),
+                    "403 with code TenantSuspendedError",
+                    format!("{}", answer.status),
+                );
             }
         }
     }
@@ -319,21 +375,66 @@ async fn suspension(scene: &Scene) -> Outcome {
         return broken("the same record after it was resumed", "200", format!("{}", again.status));
     }
     let leaves = scene.leaves(&tenant).await?;
-    let meanwhile: BTreeSet<&str> = leaves.iter().skip(before).filter_map(|l| l.get("action").and_then(Value::as_str)).collect();
-    if let Some(other) = meanwhile.iter().find(|a| !matches!(**a, "tenant.suspended" | "tenant.resumed" | "session.created")) {
-        return broken("reading the log of the suspended time", "nothing but the suspension itself", (*other).to_owned());
+    let meanwhile: BTreeSet<&str> =
+        leaves.iter().skip(before).filter_map(|l| l.get("action").and_then(Value::as_str)).collect();
+    if let Some(other) =
+        meanwhile.iter().find(|a| !matches!(**a, "tenant.suspended" | "tenant.resumed" | "session.created"))
+    {
+        return broken(
+            "reading the log of the suspended time",
+            "nothing but the suspension itself",
+            (*other).to_owned(),
+        );
     }
     Ok(Evidence::new().count("surfaces with code TenantSuspendedError", surfaces).word("resumed", "works again"))
 }
 
 /// Spellings that pass for `name`.
 fn spellings(name: &str) -> Vec<String> {
-    let wide: String = name.chars().map(|c| char::from_u32(u32::from(c) + 0xFEE0).filter(|_| c.is_ascii_alphanumeric()).unwrap_or(c)).collect();
-    let cyrillic: String = name.chars().map(|c| match c { 'a' => '\u{430}', 'e' => '\u{435}', 'o' => '\u{43e}', 'p' => '\u{440}', 'c' => '\u{441}', 'i' => '\u{456}', 'w' => '\u{51d}', 's' => '\u{455}', c => c }).collect();
-    let leet: String = name.chars().map(|c| match c { 'o' => '0', 'i' | 'l' => '1', 'e' => '3', 'a' => '4', 's' => '5', c => c }).collect();
+    let wide: String = name
+        .chars()
+        .map(|c| char::from_u32(u32::from(c) + 0xFEE0).filter(|_| c.is_ascii_alphanumeric()).unwrap_or(c))
+        .collect();
+    let cyrillic: String = name
+        .chars()
+        .map(|c| match c {
+            'a' => '\u{430}',
+            'e' => '\u{435}',
+            'o' => '\u{43e}',
+            'p' => '\u{440}',
+            'c' => '\u{441}',
+            'i' => '\u{456}',
+            'w' => '\u{51d}',
+            's' => '\u{455}',
+            c => c,
+        })
+        .collect();
+    let leet: String = name
+        .chars()
+        .map(|c| match c {
+            'o' => '0',
+            'i' | 'l' => '1',
+            'e' => '3',
+            'a' => '4',
+            's' => '5',
+            c => c,
+        })
+        .collect();
     let capital = name.to_uppercase();
-    let title: String = name.chars().enumerate().map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c }).collect();
-    let mut out = vec![name.to_owned(), capital, title, format!("{name}."), format!(" {name}"), format!("{name} "), format!("xn--{name}"), format!("{name}\u{200b}"), format!("{name}\u{3002}"), wide];
+    let title: String =
+        name.chars().enumerate().map(|(i, c)| if i == 0 { c.to_ascii_uppercase() } else { c }).collect();
+    let mut out = vec![
+        name.to_owned(),
+        capital,
+        title,
+        format!("{name}."),
+        format!(" {name}"),
+        format!("{name} "),
+        format!("xn--{name}"),
+        format!("{name}\u{200b}"),
+        format!("{name}\u{3002}"),
+        wide,
+    ];
     out.extend([cyrillic, leet].into_iter().filter(|s| s != name));
     if name.contains('m') {
         out.push(name.replace('m', "rn"));
@@ -347,11 +448,16 @@ async fn reserved_names(scene: &Scene) -> Outcome {
     names.extend(["admin", "www", "api", "mail"].map(str::to_owned));
     names.insert(scene.app.tenant.host.clone());
     // Every name as it is and in capitals; every spelling of some.
-    let all: Vec<String> = names.iter().enumerate().flat_map(|(i, n)| {
-        let spellings = spellings(n);
-        let keep = if i % 4 == 0 || ["admin", "www", "api", "mail"].contains(&n.as_str()) { spellings.len() } else { 2 };
-        spellings.into_iter().take(keep)
-    }).collect();
+    let all: Vec<String> = names
+        .iter()
+        .enumerate()
+        .flat_map(|(i, n)| {
+            let spellings = spellings(n);
+            let keep =
+                if i % 4 == 0 || ["admin", "www", "api", "mail"].contains(&n.as_str()) { spellings.len() } else { 2 };
+            spellings.into_iter().take(keep)
+        })
+        .collect();
     for name in &all {
         match scene.stage.canary_named(name, &[role]).await {
             Ok(_) => return broken(format!("making a tenant called `{}`", name.escape_unicode()), "refused", "made"),
@@ -365,12 +471,20 @@ async fn reserved_names(scene: &Scene) -> Outcome {
     if api.has("POST", "/api/v1/tenants") && scene.stage.door() != Door::Delegated {
         for name in all.iter().take(4) {
             let body = json!({"slug": name, "name": "Canary", "email": format!("x{}@canary.example", random::hex(4)), "password": format!("Rowan-{}", random::hex(8))});
-            let answer = scene.stage.client(&scene.stage.apex(), "").at_root(Ask::post("/api/v1/tenants", &body)).await?.decided()?;
+            let answer = scene
+                .stage
+                .client(&scene.stage.apex(), "")
+                .at_root(Ask::post("/api/v1/tenants", &body))
+                .await?
+                .decided()?;
             public += 1;
             if answer.good() {
                 return broken("signing up a tenant with a reserved name", "422", format!("{}", answer.status));
             }
         }
     }
-    Ok(Evidence::new().count("reserved names", names.len()).count("spellings refused", all.len()).count("of them at the public door", public))
+    Ok(Evidence::new()
+        .count("reserved names", names.len())
+        .count("spellings refused", all.len())
+        .count("of them at the public door", public))
 }

@@ -39,18 +39,29 @@ async fn greet(scene: &Scene, host: &str, version: u16, suites: &[u16]) -> Resul
 
 async fn tls(scene: &Scene) -> Outcome {
     let hosts = scene.stage.hosts(&scene.a);
-    let everything: Vec<u16> = hello::STRONG.into_iter().chain(hello::WEAK.iter().flat_map(|(_, s)| s.iter().copied())).collect();
+    let everything: Vec<u16> =
+        hello::STRONG.into_iter().chain(hello::WEAK.iter().flat_map(|(_, s)| s.iter().copied())).collect();
     let floor: u16 = if scene.app.edge.tls_min == "1.3" { 0x0304 } else { 0x0303 };
     for host in &hosts {
         for (version, words) in [(0x0300, "SSL 3.0"), (0x0301, "TLS 1.0"), (0x0302, "TLS 1.1")] {
             if let Said::Hello(got) = greet(scene, host, version, &everything).await? {
-                return broken(format!("greeting with {words}"), "an alert or a closed connection", format!("a ServerHello of version {got:#06x}"));
+                return broken(
+                    format!("greeting with {words}"),
+                    "an alert or a closed connection",
+                    format!("a ServerHello of version {got:#06x}"),
+                );
             }
         }
         let plain = greet(scene, host, 0x0303, &hello::STRONG).await?;
         match (floor, plain) {
             (0x0303, Said::Hello(0x0303)) | (0x0304, Said::Alert(_) | Said::Nothing) => {}
-            (_, other) => return broken("greeting with TLS 1.2 and strong suites", "what the manifest's floor says", format!("{other:?}")),
+            (_, other) => {
+                return broken(
+                    "greeting with TLS 1.2 and strong suites",
+                    "what the manifest's floor says",
+                    format!("{other:?}"),
+                );
+            }
         }
         for (what, suites) in hello::WEAK {
             for suite in suites {
@@ -67,7 +78,11 @@ async fn tls(scene: &Scene) -> Outcome {
         let config = scene.stage.instance.authority.client(&[&TLS12], &["http/1.1"])?;
         let old = net.secure(scene.stage.source(), host, config).await;
         if old.is_ok() != (floor == 0x0303) {
-            return broken("a whole handshake with 1.2", "what the manifest's floor says", if old.is_ok() { "accepted" } else { "refused" });
+            return broken(
+                "a whole handshake with 1.2",
+                "what the manifest's floor says",
+                if old.is_ok() { "accepted" } else { "refused" },
+            );
         }
         let config = scene.stage.instance.authority.client(&[&TLS13], &["http/1.1"])?;
         if net.secure(scene.stage.source(), host, config).await.is_err() {
@@ -86,21 +101,37 @@ async fn https_redirect(scene: &Scene) -> Outcome {
     let mut hosts = 0;
     for host in scene.stage.hosts(&scene.a) {
         let path = "/trust?x=1";
-        let Some(answer) = plain_with(scene, &host, &format!("GET {path} HTTP/1.1"), "accept: text/html\r\ncookie: a=b\r\n").await? else {
+        let Some(answer) =
+            plain_with(scene, &host, &format!("GET {path} HTTP/1.1"), "accept: text/html\r\ncookie: a=b\r\n").await?
+        else {
             return Err(Miss::Unbuilt("the instance has no plain listener"));
         };
         let to = answer.header("location").unwrap_or_default();
-        let good = (answer.status == 301 || answer.status == 308) && to.starts_with(&format!("https://{}", name(&host))) && to.ends_with(path);
+        let good = (answer.status == 301 || answer.status == 308)
+            && to.starts_with(&format!("https://{}", name(&host)))
+            && to.ends_with(path);
         if !good || !answer.body.is_empty() || answer.header("set-cookie").is_some() {
-            let saw = format!("{}, {} bytes, {} cookies", answer.status, answer.body.len(), answer.all("set-cookie").count());
-            return broken("GET of a page over http", "301 or 308 to the same host and path over https, no body, no cookie", saw);
+            let saw =
+                format!("{}, {} bytes, {} cookies", answer.status, answer.body.len(), answer.all("set-cookie").count());
+            return broken(
+                "GET of a page over http",
+                "301 or 308 to the same host and path over https, no body, no cookie",
+                saw,
+            );
         }
         hosts += 1;
         let quiet = scene.stage.lone_canary().await?;
         let token = scene.stage.token(&quiet, quiet.owner()?).await?;
         let before = scene.leaves(&quiet).await?.len();
-        for (line, body) in [("POST /api/v1/auth/sign-in HTTP/1.1", "{}"), ("GET /api/v1/audit HTTP/1.1", ""), ("POST /sign-in HTTP/1.1", "{}")] {
-            let headers = format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        for (line, body) in [
+            ("POST /api/v1/auth/sign-in HTTP/1.1", "{}"),
+            ("GET /api/v1/audit HTTP/1.1", ""),
+            ("POST /sign-in HTTP/1.1", "{}"),
+        ] {
+            let headers = format!(
+                "authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            );
             let Some(answer) = plain_with(scene, &host, line, &headers).await? else { continue };
             if answer.status < 400 || answer.header("set-cookie").is_some() {
                 return broken(format!("{line} over plain http"), "refused", format!("{}", answer.status));
@@ -117,7 +148,10 @@ async fn https_redirect(scene: &Scene) -> Outcome {
     if answer.header("location").is_some() {
         return broken("GET of an unknown host over http", "no redirect", "one: an open redirect");
     }
-    Ok(Evidence::new().count("host classes redirected to the same path", hosts).count("calls refused unrun", hosts * 3).count("cookies", 0))
+    Ok(Evidence::new()
+        .count("host classes redirected to the same path", hosts)
+        .count("calls refused unrun", hosts * 3)
+        .count("cookies", 0))
 }
 
 /// Whether the other side has closed.
@@ -174,10 +208,18 @@ async fn flood_caps(scene: &Scene) -> Outcome {
     };
     let (cut, open) = tokio::join!(slow_done, idle_done);
     let Some(took) = cut else {
-        return broken("a header sent byte by byte", format!("cut off after {} s", deadline.as_secs()), "still open 3 s later");
+        return broken(
+            "a header sent byte by byte",
+            format!("cut off after {} s", deadline.as_secs()),
+            "still open 3 s later",
+        );
     };
     if open > 0 {
-        return broken("connections that never greet", format!("closed after {} s", deadline.as_secs()), format!("{open} still open"));
+        return broken(
+            "connections that never greet",
+            format!("closed after {} s", deadline.as_secs()),
+            format!("{open} still open"),
+        );
     }
     // Too large a header, and too large a body, are refused.
     let mut big = scene.stage.client(host, "").link().await?;
