@@ -120,8 +120,8 @@ price = "money"
 note = "text"
 due = "date_time"
 [limits]
-api = "4000000000/min per account"
-sign_in = "4000000000/min per ip"
+api = "1000000/s per account"
+sign_in = "1000000/s per ip"
 [disclosure]
 contact = "security@bench.example"
 [demo]
@@ -135,7 +135,7 @@ class Vouchsafe:
         self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
         app = self.folder / "bench"
         app.mkdir()
-        (app / "app.toml").write_text(APP.format(tenants=", ".join(f'"t{i}"' for i in range(tenants))))
+        (app / "app.toml").write_text(APP.format(tenants=", ".join(f'"shop-{i}"' for i in range(tenants))))
         (app / "security.md").write_text(PAGE)
         self.binary, self.app, self.data = binary, app, data or self.folder / "data"
         self.start()
@@ -182,6 +182,8 @@ ITEM = {"name": "Harbour lamp", "status": "new", "count": 7, "price": "12.50 EUR
 def vouchsafe(binary, seconds, quick):
     rows = []
     server = Vouchsafe(binary, 64)
+    server.stop()
+    server.start()
     time.sleep(1)
     idle = memory(server.pid)
     tenants = server.ready["tenants"]

@@ -78,7 +78,9 @@ pub fn new(name: &str) -> Result<ExitCode, ExitCode> {
     };
     write().map_err(|e: std::io::Error| screen::refuse(&format!("{name}: {e}")))?;
     let lines = manifest.lines().count();
-    screen::print(&format!("wrote {name}/app.toml ({lines} lines) and {name}/security.md\nnext:  vouchsafe serve {name}"));
+    screen::print(&format!(
+        "wrote {name}/app.toml ({lines} lines) and {name}/security.md\nnext:  vouchsafe serve {name}"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,8 +88,7 @@ pub fn new(name: &str) -> Result<ExitCode, ExitCode> {
 pub fn page(folder: &Path, html: bool) -> Result<ExitCode, ExitCode> {
     let read = read(folder)?;
     let unknown = |_: &str| None;
-    let text =
-        if html { manifest::html(&read.page, &unknown) } else { manifest::markdown(&read.page, &unknown) };
+    let text = if html { manifest::html(&read.page, &unknown) } else { manifest::markdown(&read.page, &unknown) };
     screen::print(text.trim_end());
     Ok(ExitCode::SUCCESS)
 }
@@ -99,7 +100,10 @@ pub fn schema() -> Result<ExitCode, ExitCode> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| screen::refuse(&format!("threads: {e}")))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| screen::refuse(&format!("threads: {e}")))
 }
 
 /// `openapi`.
@@ -163,7 +167,6 @@ pub fn verify(
     strict: bool,
 ) -> Result<ExitCode, ExitCode> {
     let Read { app, page, .. } = read(folder)?;
-    let name = app.name.clone();
     let binary = std::env::current_exe().map_err(|e| screen::refuse(&format!("this program's own path: {e}")))?;
     let options = verify::Options {
         setup: verify::Setup { binary, folder: folder.to_owned(), app: Arc::new(app), database },
@@ -175,7 +178,7 @@ pub fn verify(
     match format {
         "json" => screen::print(&serde_json::to_string_pretty(&report.json()).unwrap_or_default()),
         "junit" => screen::print(&report.junit()),
-        _ => screen::print(&report.table(vouchsafe::VERSION, &name, screen::colour())),
+        _ => screen::print(&report.table(vouchsafe::VERSION, &folder.display().to_string(), screen::colour())),
     }
     Ok(ExitCode::from(report.exit(strict)))
 }

@@ -89,7 +89,10 @@ pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path:
     let mut stream = connect(data)?;
     let route = format!("/api/v1/collections/{collection}/records/import");
     let kind = if format == "csv" { "text/csv" } else { "application/x-ndjson" };
-    send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "POST", "path": route, "type": kind}))?;
+    send(
+        &mut stream,
+        &json!({"do": "call", "as": operator, "tenant": tenant, "method": "POST", "path": route, "type": kind}),
+    )?;
     let bar = bar(size, "importing");
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -108,7 +111,11 @@ pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path:
     let mut body = String::new();
     reader.read_to_string(&mut body).map_err(failed)?;
     screen::print(&body);
-    Ok(if head.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if head.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Streams `GET .../records/export` into a file.

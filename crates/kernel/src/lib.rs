@@ -20,8 +20,6 @@ pub use failure::{Failure, FieldError, Reason};
 pub use id::{Id, RequestId, SessionId, TenantId, UserId};
 pub use mint::{Keys, Mint, Permits};
 pub use passage::{Actor, Caller, Credential, Home, Peer, Place, Principal, Site, Standing, Status, Tenant};
-pub use permit::{
-    Action, Bind, Cell, FieldSet, Grant, Mode, Permit, Read, RowSet, Rows, Write, intern, may,
-};
+pub use permit::{Action, Bind, Cell, FieldSet, Grant, Mode, Permit, Read, RowSet, Rows, Write, intern, may};
 pub use rng::Rng;
 pub use secret::Secret;

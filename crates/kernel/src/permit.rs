@@ -123,13 +123,8 @@ pub struct Grant {
 
 impl Grant {
     /// For resources without rows or fields.
-    pub const PLAIN: Self = Self {
-        rows: Rows::All,
-        visible: Some(Rows::All),
-        read: FieldSet::ALL,
-        write: FieldSet::ALL,
-        drafts: true,
-    };
+    pub const PLAIN: Self =
+        Self { rows: Rows::All, visible: Some(Rows::All), read: FieldSet::ALL, write: FieldSet::ALL, drafts: true };
 }
 
 /// What a permit is for.

@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use http::{Method, StatusCode};
-use kernel::{Failure, Mode, Permit, Read, Write};
+use kernel::{Action, Failure, Mode, Permit, Read, Write};
 use serde_json::Value;
 use store::{Receipt, Store, Tx};
 
@@ -66,6 +66,8 @@ pub struct Serve {
     pub gives: Value,
     /// The handler.
     pub run: Run,
+    /// A second right that must be held, whatever it reaches.
+    pub also: Option<Action>,
 }
 
 impl Serve {
@@ -74,6 +76,12 @@ impl Serve {
     pub fn described(mut self, takes: Value, gives: Value) -> Self {
         self.takes = takes;
         self.gives = gives;
+        self
+    }
+    /// For those alone who hold this too.
+    #[must_use]
+    pub const fn also(mut self, action: Action) -> Self {
+        self.also = Some(action);
         self
     }
     /// With another cap or way of taking the body.
@@ -93,7 +101,8 @@ where
     Out: Output,
 {
     let run = Run::Read(erase(handler, |out| (StatusCode::OK, out)));
-    Serve { method: Method::GET, event: "", intake: Intake::None, takes: In::schema(), gives: Out::schema(), run }
+    let (takes, gives) = (In::schema(), Out::schema());
+    Serve { method: Method::GET, event: "", intake: Intake::None, takes, gives, run, also: None }
 }
 
 /// A POST that changes nothing: no leaf, no receipt.
@@ -127,7 +136,8 @@ where
     Out: Output,
 {
     let run = Run::Write(erase(handler, |Done(status, out)| (status, out)));
-    Serve { method: Method::POST, event, intake: In::INTAKE, takes: In::schema(), gives: Out::schema(), run }
+    let (takes, gives) = (In::schema(), Out::schema());
+    Serve { method: Method::POST, event, intake: In::INTAKE, takes, gives, run, also: None }
 }
 
 macro_rules! methods {

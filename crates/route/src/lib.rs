@@ -20,10 +20,12 @@ mod reply;
 
 use std::time::Duration;
 
-pub use call::{Asking, Call, Changing, Done, Pending, Run, Serve, delete, get, get_audited, patch, post, post_read, put, with};
+pub use call::{
+    Asking, Call, Changing, Done, Pending, Run, Serve, delete, get, get_audited, patch, post, post_read, put, with,
+};
 pub use input::{BodyStream, Input, Intake, Raw, form};
-use kernel::{Action, Claim};
 pub use kernel::may;
+use kernel::{Action, Claim};
 pub use problem::{Problem, problem, status};
 pub use reply::{Body, Html, Output, Reply};
 

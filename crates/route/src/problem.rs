@@ -72,7 +72,9 @@ pub fn problem(failure: Failure) -> Problem {
         allow: None,
     };
     match failure {
-        Failure::BadInput(why) => Problem { detail: Some(why.into_owned()), ..plain("bad-input", "The request is malformed") },
+        Failure::BadInput(why) => {
+            Problem { detail: Some(why.into_owned()), ..plain("bad-input", "The request is malformed") }
+        }
         Failure::Invalid(errors) => Problem { errors, ..plain("invalid", "Some values are not acceptable") },
         Failure::UnknownHost => plain("unknown-host", "No site answers to this host"),
         Failure::SignInNeeded => plain("sign-in-needed", "Sign in first"),
@@ -85,15 +87,19 @@ pub fn problem(failure: Failure) -> Problem {
             Problem { allow: Some(allow), ..plain("method-not-allowed", "This method is not possible here") }
         }
         Failure::Refused(reason) => Problem { code: Some(reason.code()), ..plain("refused", refusal(reason)) },
-        Failure::ModuleOff(module) => {
-            Problem { code: Some("Module"), detail: Some(format!("module `{module}` is off")), ..plain("module-off", "This belongs to a module that is off") }
-        }
+        Failure::ModuleOff(module) => Problem {
+            code: Some("Module"),
+            detail: Some(format!("module `{module}` is off")),
+            ..plain("module-off", "This belongs to a module that is off")
+        },
         Failure::TooMany { retry_after, tier } => Problem {
             retry_after: Some(retry_after),
             detail: Some(format!("limit `{tier}` is spent; one request passes in {retry_after} s")),
             ..plain("too-many-requests", "Too many requests")
         },
-        Failure::Conflict(why) => Problem { detail: Some(why.into_owned()), ..plain("conflict", "The change does not fit the present state") },
+        Failure::Conflict(why) => {
+            Problem { detail: Some(why.into_owned()), ..plain("conflict", "The change does not fit the present state") }
+        }
         Failure::Unique(columns) => Problem {
             errors: columns
                 .split(',')
@@ -108,12 +114,17 @@ pub fn problem(failure: Failure) -> Problem {
         Failure::Stale => plain("stale", "The record has changed since you read it"),
         Failure::PreconditionRequired => plain("precondition-required", "Send If-Match with the record's ETag"),
         Failure::Gone => plain("gone", "This was used already, or has expired"),
-        Failure::TooLarge(limit) => Problem { detail: Some(format!("at most {limit} bytes")), ..plain("too-large", "The body is too large") },
-        Failure::UnsupportedType(expected) => {
-            Problem { detail: Some(format!("expected: {expected}")), ..plain("unsupported-type", "This type of content is not accepted") }
+        Failure::TooLarge(limit) => {
+            Problem { detail: Some(format!("at most {limit} bytes")), ..plain("too-large", "The body is too large") }
         }
+        Failure::UnsupportedType(expected) => Problem {
+            detail: Some(format!("expected: {expected}")),
+            ..plain("unsupported-type", "This type of content is not accepted")
+        },
         Failure::TooSlow => plain("too-slow", "The request took too long to arrive"),
-        Failure::Busy(seconds) => Problem { retry_after: Some(seconds), ..plain("busy", "No capacity at the moment; nothing was done") },
+        Failure::Busy(seconds) => {
+            Problem { retry_after: Some(seconds), ..plain("busy", "No capacity at the moment; nothing was done") }
+        }
         Failure::Unknown => Problem {
             retry_after: Some(5),
             ..plain("unknown-outcome", "The outcome is unknown; retry with the same idempotency key")

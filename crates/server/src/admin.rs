@@ -246,18 +246,22 @@ fn pieces(
     })
 }
 
-/// The head as one line, then the body.
+/// The head as one line, then the body. Whoever hung up misses the rest.
 async fn forward(reply: Reply, mut to: tokio::net::unix::OwnedWriteHalf) {
     let head = json!({"ok": {"status": reply.status.as_u16()}});
-    let mut sent = to.write_all(format!("{head}\n").as_bytes()).await;
+    if to.write_all(format!("{head}\n").as_bytes()).await.is_err() {
+        return;
+    }
     match reply.body {
         Body::Empty | Body::Page(_) => {}
-        Body::Bytes(bytes) => sent = to.write_all(&bytes).await,
+        Body::Bytes(bytes) => drop(to.write_all(&bytes).await),
         Body::Stream(mut stream) => {
-            while let (Ok(()), Some(Ok(piece))) = (&sent, stream.next().await) {
-                sent = to.write_all(&piece).await;
+            while let Some(Ok(piece)) = stream.next().await {
+                if to.write_all(&piece).await.is_err() {
+                    return;
+                }
             }
         }
     }
-    let _gone = to.shutdown().await;
+    drop(to.shutdown().await);
 }

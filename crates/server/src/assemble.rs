@@ -67,13 +67,12 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     .await
     .map_err(words)?;
     let lookup = Lookup::new(&keys.permit, &store);
-    let vault =
-        Vault::new(lookup.clone(), parts.roots, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock)).map_err(words)?;
+    let vault = Vault::new(lookup.clone(), parts.roots, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock))
+        .map_err(words)?;
     vault.check().await.map_err(words)?;
     let transport = Transport::new(keys.peer, &app.edge, parts.mode);
     let tenancy = Arc::new(Tenancy::new(keys.site, keys.tenant, lookup.clone(), Arc::clone(&app), parts.hosts));
-    let strikes =
-        Arc::new(Strikes::new(app.auth.lockout.failures, app.auth.lockout.lasts, Arc::clone(&clock)));
+    let strikes = Arc::new(Strikes::new(app.auth.lockout.failures, app.auth.lockout.lasts, Arc::clone(&clock)));
     let authentication = Authentication::new(Means {
         caller: keys.caller,
         principal: keys.principal,
@@ -94,7 +93,8 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         rng: Arc::clone(&rng),
         clock: Arc::clone(&clock),
     });
-    let mailer = integrations::Mailer::new(vault.clone(), parts.mail, &app.mail.from, monitor.clone()).map_err(words)?;
+    let mailer =
+        integrations::Mailer::new(vault.clone(), parts.mail, &app.mail.from, monitor.clone()).map_err(words)?;
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
     let mut sections = vec![
         health::section(&about),
@@ -178,7 +178,12 @@ pub fn describe(app: App) -> Result<Described, String> {
         app_hash: [0; 32],
         data: scratch.path().to_owned(),
         engine: Engine::Sqlite,
-        roots: app.regions.iter().enumerate().map(|(n, r)| (r.id, Secret::new(vec![u8::try_from(n).unwrap_or(0); 32]))).collect(),
+        roots: app
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(n, r)| (r.id, Secret::new(vec![u8::try_from(n).unwrap_or(0); 32])))
+            .collect(),
         monitor: Monitor::start(monitoring::Sink::Nowhere, monitoring::Level::Error, Arc::clone(&clock))
             .map_err(|e| e.to_string())?,
         clock,
@@ -193,8 +198,7 @@ pub fn describe(app: App) -> Result<Described, String> {
         app: Arc::clone(&app),
     }))?;
     let lines = server.router.routes().iter().map(|r| (r.serve.method.as_str(), r.path.as_str(), r.action));
-    let described =
-        Described { openapi: openapi::document(&app, &server.router), matrix: access::golden(&app, lines) };
+    let described = Described { openapi: openapi::document(&app, &server.router), matrix: access::golden(&app, lines) };
     runtime.block_on(server.store.close());
     Ok(described)
 }

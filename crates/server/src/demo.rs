@@ -56,9 +56,9 @@ struct Entry {
 }
 
 const WORDS: [&str; 32] = [
-    "amber", "badger", "birch", "cedar", "comet", "copper", "delta", "ember", "fjord", "gannet", "harbour", "heron", "island",
-    "juniper", "kettle", "lantern", "maple", "meadow", "nettle", "otter", "pebble", "quartz", "raven", "river", "saffron",
-    "spruce", "tidal", "timber", "velvet", "walnut", "willow", "zephyr",
+    "amber", "badger", "birch", "cedar", "comet", "copper", "delta", "ember", "fjord", "gannet", "harbour", "heron",
+    "island", "juniper", "kettle", "lantern", "maple", "meadow", "nettle", "otter", "pebble", "quartz", "raven",
+    "river", "saffron", "spruce", "tidal", "timber", "velvet", "walnut", "willow", "zephyr",
 ];
 
 /// Easy to type, 40 bits: it opens nothing but a loopback server's demo data.
@@ -103,7 +103,8 @@ fn words(failure: Failure) -> String {
         Failure::Internal(detail) => detail.into_owned(),
         other => {
             let problem = route::problem(other);
-            let details = problem.errors.iter().map(|e| format!("{}: {} ({})", e.field, e.detail, e.code)).chain(problem.detail);
+            let details =
+                problem.errors.iter().map(|e| format!("{}: {} ({})", e.field, e.detail, e.code)).chain(problem.detail);
             std::iter::once(problem.title.to_owned()).chain(details).collect::<Vec<_>>().join("; ")
         }
     }
@@ -165,7 +166,8 @@ fn told(server: &Server, plan: &Plan, tenant: &Tenant, home: &kernel::Home) -> R
 }
 
 async fn made(server: &Server, tenant: &Tenant, folder: &Path) -> Result<TenantId, String> {
-    let found = if server.app.tenant.slug_unique { server.tenancy.named(&tenant.slug).await.map_err(words)? } else { None };
+    let found =
+        if server.app.tenant.slug_unique { server.tenancy.named(&tenant.slug).await.map_err(words)? } else { None };
     if let Some(home) = found {
         return Ok(home.id);
     }
@@ -218,7 +220,12 @@ async fn records(
     Ok(())
 }
 
-fn name(value: &mut Value, to: Target, known: &HashMap<String, String>, roles: &HashMap<String, UserId>) -> Result<(), String> {
+fn name(
+    value: &mut Value,
+    to: Target,
+    known: &HashMap<String, String>,
+    roles: &HashMap<String, UserId>,
+) -> Result<(), String> {
     match value {
         Value::Array(values) => values.iter_mut().try_for_each(|v| name(v, to, known, roles)),
         Value::String(text) if text.starts_with('@') => {

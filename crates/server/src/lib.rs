@@ -12,6 +12,7 @@ mod metrics;
 mod openapi;
 mod people;
 mod pipeline;
+mod preface;
 mod ready;
 mod replay;
 mod router;
@@ -41,8 +42,11 @@ pub use settings::Settings;
 pub use start::{Running, start};
 
 /// Version of the program; a build that can be sabotaged says so.
-pub const VERSION: &str =
-    if kernel::sabotage::BUILT_IN { concat!(env!("CARGO_PKG_VERSION"), "+sabotage") } else { env!("CARGO_PKG_VERSION") };
+pub const VERSION: &str = if kernel::sabotage::BUILT_IN {
+    concat!(env!("CARGO_PKG_VERSION"), "+sabotage")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 /// A running server: every gate and every section's values.
 pub struct Server {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use transport::Connections;
 
-use crate::{Server, pipeline};
+use crate::{Server, pipeline, preface::Prompt};
 
 /// How long requests under way may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -25,7 +25,14 @@ fn builder(server: &Server) -> Builder<TokioExecutor> {
     let header = Duration::from_millis(flood.header.0.max(1).cast_unsigned());
     let bytes = usize::try_from(flood.header_bytes).unwrap_or(16 * 1024).max(8 * 1024);
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header).max_buf_size(bytes).max_headers(100);
+    // Whoever closes their side after a whole request still gets the answer.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header)
+        .max_buf_size(bytes)
+        .max_headers(100)
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -65,7 +72,8 @@ pub(crate) async fn serve(
             continue;
         }
         let _ignored = stream.set_nodelay(true);
-        let (server, builder, tls, watcher) = (Arc::clone(&server), Arc::clone(&builder), tls.clone(), graceful.watcher());
+        let (server, builder, tls, watcher) =
+            (Arc::clone(&server), Arc::clone(&builder), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _guard = guard;
             connection(server, &builder, tls, stream, peer, watcher).await;
@@ -91,9 +99,16 @@ async fn connection(
     });
     // What goes wrong on one connection ends that connection; there is nobody to tell.
     let _ended = match tls {
-        None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+        None => {
+            watcher
+                .watch(builder.serve_connection(TokioIo::new(Prompt::new(stream, limit)), service).into_owned())
+                .await
+        }
         Some(tls) => match tokio::time::timeout(limit, tls.accept(stream)).await {
-            Ok(Ok(stream)) => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+            Ok(Ok(stream)) => {
+                let stream = TokioIo::new(Prompt::new(stream, limit));
+                watcher.watch(builder.serve_connection(stream, service).into_owned()).await
+            }
             _ => return,
         },
     };
@@ -102,6 +117,7 @@ async fn connection(
 /// Plain HTTP beside TLS: pages of hosts we serve are sent to TLS, everything else is refused unrun.
 pub(crate) async fn redirect(server: Arc<Server>, listener: TcpListener) {
     let builder = Arc::new(builder(&server));
+    let limit = Duration::from_millis(server.app.edge.flood.header.0.max(1).cast_unsigned());
     let connections = Connections::new(server.app.edge.flood.connections_per_ip, CONNECTIONS);
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -116,7 +132,7 @@ pub(crate) async fn redirect(server: Arc<Server>, listener: TcpListener) {
                 let server = Arc::clone(&server);
                 async move { Ok::<_, std::convert::Infallible>(pipeline::insist(&server, peer, &request).await) }
             });
-            let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ended = builder.serve_connection(TokioIo::new(Prompt::new(stream, limit)), service).await;
         });
     }
 }

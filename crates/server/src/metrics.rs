@@ -38,7 +38,12 @@ impl Server {
         let refused = self.access.counts();
         format!(
             "{}vouchsafe_tenants_open {}\nvouchsafe_store_queued {}\nvouchsafe_refusals_total{{who=\"visitors\"}} {}\nvouchsafe_refusals_total{{who=\"people\"}} {}\nvouchsafe_budgets_held {}\n",
-            self.monitor.metrics(), stats.open, stats.queued, refused.visitors, refused.people, self.limits.held()
+            self.monitor.metrics(),
+            stats.open,
+            stats.queued,
+            refused.visitors,
+            refused.people,
+            self.limits.held()
         )
     }
 }

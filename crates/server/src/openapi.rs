@@ -67,6 +67,9 @@ fn operation(route: &route::Route) -> Value {
         },
     });
     let Value::Object(members) = &mut operation else { return operation };
+    if let Some(also) = serve.also {
+        members.insert("x-also".to_owned(), json!(format!("{}.{}", also.resource, also.verb)));
+    }
     if !serve.event.is_empty() {
         members.insert("x-audit".to_owned(), json!(serve.event));
     }
@@ -75,7 +78,10 @@ fn operation(route: &route::Route) -> Value {
     }
     if !reads && !serve.takes.is_null() && serve.intake != route::Intake::None {
         let schema = without(&serve.takes, &names);
-        members.insert("requestBody".to_owned(), json!({"required": true, "content": {"application/json": {"schema": schema}}}));
+        members.insert(
+            "requestBody".to_owned(),
+            json!({"required": true, "content": {"application/json": {"schema": schema}}}),
+        );
     }
     let good = if serve.gives.is_null() {
         json!({"description": "Done."})

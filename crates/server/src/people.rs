@@ -78,7 +78,12 @@ pub(crate) async fn found(server: &Server, operator: &str, wish: &Wish<'_>) -> R
 }
 
 /// Makes someone a member, with an account if they have none.
-pub(crate) async fn join(server: &Server, operator: &str, tenant: TenantId, person: &Person) -> Result<UserId, Failure> {
+pub(crate) async fn join(
+    server: &Server,
+    operator: &str,
+    tenant: TenantId,
+    person: &Person,
+) -> Result<UserId, Failure> {
     let now = server.clock.now();
     let role = role_of(server, person)?;
     let tx = server.house_tx(operator, "member.joined").await?;
@@ -101,7 +106,9 @@ pub(crate) async fn deactivate(server: &Server, operator: &str, email: &str) -> 
 fn role_of(server: &Server, person: &Person) -> Result<u8, Failure> {
     match person.role.as_deref() {
         None => Ok(0),
-        Some(id) => roster::role(&server.app, id).ok_or_else(|| Failure::field("role", "unknown", "one of the app's roles")),
+        Some(id) => {
+            roster::role(&server.app, id).ok_or_else(|| Failure::field("role", "unknown", "one of the app's roles"))
+        }
     }
 }
 
@@ -110,7 +117,11 @@ fn role_id(server: &Server, role: u8) -> String {
 }
 
 /// Their id, whether they have an account already, and the hash of their password if not.
-async fn account(server: &Server, tx: &Tx<kernel::Write>, person: &Person) -> Result<(UserId, bool, Option<String>), Failure> {
+async fn account(
+    server: &Server,
+    tx: &Tx<kernel::Write>,
+    person: &Person,
+) -> Result<(UserId, bool, Option<String>), Failure> {
     let email = authentication::address(&person.email)?;
     if let Some(known) = authentication::people::by_email(tx, &email).await? {
         return Ok((known.id, true, None));

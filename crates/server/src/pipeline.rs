@@ -1,8 +1,14 @@
 //! The one ordered list of stages. Each takes what the one before it made; nothing reaches a handler past a missing one.
 
-use std::{net::{IpAddr, SocketAddr}, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use encryption::hash;
+use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use kernel::{Failure, Principal, RequestId, TenantId, Time};
@@ -45,7 +51,17 @@ pub(crate) async fn pass(
         quota: None,
     };
     let (method, head) = (request.method().clone(), request.method() == Method::HEAD);
-    let answer = stages(&server, socket, tls, request, &mut trace).await;
+    let clear = framed(request.headers());
+    let answer = if clear {
+        // A panic is a bug: its place goes to the log, the client learns that it is ours, and the server goes on.
+        let answered = AssertUnwindSafe(stages(&server, socket, tls, request, &mut trace)).catch_unwind().await;
+        answered.unwrap_or(Err(Failure::internal("a handler panicked")))
+    } else {
+        Err(Failure::bad("a transfer coding other than chunked"))
+    };
+    if let Err(Failure::TooMany { retry_after, tier }) = &answer {
+        trace.quota = server.limits.spent(tier, *retry_after);
+    }
     let reply = answer.unwrap_or_else(|failure| refuse(&server, &trace, failure));
     let status = reply.status;
     let about = About {
@@ -55,7 +71,11 @@ pub(crate) async fn pass(
         quota: trace.quota.as_ref(),
         no_store: trace.template != "site",
     };
-    let response = server.transport.dress(reply, &about);
+    let mut response = server.transport.dress(reply, &about);
+    if !clear {
+        // Where this request ends is a matter of opinion: nothing behind it is read as the next.
+        response.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
     server.monitor.access(Line {
         at: trace.at,
         request: trace.request,
@@ -124,9 +144,18 @@ async fn stages(
     }
 
     // May they? Then the body, and the handler. A refusal that only the handler can know leaves its leaf all the same.
-    let raw = Raw { params: matched.params, query: query(parts.uri.query())?, headers, body: bytes::Bytes::new(), stream: None };
+    let raw = Raw {
+        params: matched.params,
+        query: query(parts.uri.query())?,
+        headers,
+        body: bytes::Bytes::new(),
+        stream: None,
+    };
     let total = (!matches!(route.serve.intake, Intake::Stream(_))).then(|| flood(server.app.edge.flood.total));
     let (action, event) = (route.action, route.serve.event);
+    if let Some(also) = route.serve.also {
+        let _held: kernel::Permit<kernel::Read> = server.access.permit(principal.clone(), also, event, noted).await?;
+    }
     let ready = async |raw, trace: &mut Trace| {
         let raw = within(total, Failure::TooSlow, take(server, route, raw, body)).await?;
         if late {
@@ -166,6 +195,16 @@ async fn within<T>(
     match total {
         None => answer.await,
         Some(total) => tokio::time::timeout(total, answer).await.unwrap_or(Err(late)),
+    }
+}
+
+/// Whether the end of the body is where everybody on the way saw it: no transfer coding, or `chunked` alone (RFC 9112, 6.1).
+fn framed(headers: &http::HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
     }
 }
 
@@ -258,8 +297,8 @@ fn refuse(server: &Server, trace: &Trace, failure: Failure) -> Reply {
     let problem = route::problem(failure);
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let text = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut reply = Reply::new(status, route::Body::Bytes(text.into()))
-        .with(header::CONTENT_TYPE, "application/problem+json");
+    let mut reply =
+        Reply::new(status, route::Body::Bytes(text.into())).with(header::CONTENT_TYPE, "application/problem+json");
     if let Some(seconds) = problem.retry_after {
         reply = reply.with(header::RETRY_AFTER, &seconds.to_string());
     }

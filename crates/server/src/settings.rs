@@ -91,7 +91,9 @@ impl Kept {
 /// Resolves a pointer. `None` when what it names is not there.
 pub(crate) fn resolve(settings: &Settings, pointer: &Pointer) -> Option<Secret> {
     match pointer {
-        Pointer::Env(name) => settings.environment.get(name).filter(|v| !v.is_empty()).map(|v| Secret::new(v.as_bytes())),
+        Pointer::Env(name) => {
+            settings.environment.get(name).filter(|v| !v.is_empty()).map(|v| Secret::new(v.as_bytes()))
+        }
         Pointer::File(path) => fs::read(path).ok().map(|bytes| Secret::new(bytes.trim_ascii())),
         Pointer::Kms(_) => None,
     }

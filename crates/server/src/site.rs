@@ -108,7 +108,9 @@ mod tests {
         let root = Path::new("/srv/site");
         assert_eq!(below(root, "/").unwrap(), root.join("index.html"));
         assert_eq!(below(root, "/a/b.css").unwrap(), root.join("a/b.css"));
-        for bad in ["/../x", "/a/../../x", "/.env", "/a/.git/config", "//etc/passwd", "/%2e%2e/x", "/a\\b", "x", "/a\0b"] {
+        for bad in
+            ["/../x", "/a/../../x", "/.env", "/a/.git/config", "//etc/passwd", "/%2e%2e/x", "/a\\b", "x", "/a\0b"]
+        {
             assert_eq!(below(root, bad), None, "{bad}");
         }
     }

@@ -91,8 +91,12 @@ fn mail(settings: &Settings, app: &App) -> Result<integrations::Way, String> {
 fn session_keys(settings: &Settings, app: &App) -> Result<Vec<Secret>, String> {
     let Some(pointer) = &app.sessions.key else { return Ok(Vec::new()) };
     match settings::resolve(settings, pointer) {
-        Some(key) if u64::try_from(key.expose().len()).unwrap_or(0) * 8 >= u64::from(app.sessions.min_bits) => Ok(vec![key]),
-        Some(_) => Err(format!("sessions.key: {} is shorter than {} bits", settings::named(pointer), app.sessions.min_bits)),
+        Some(key) if u64::try_from(key.expose().len()).unwrap_or(0) * 8 >= u64::from(app.sessions.min_bits) => {
+            Ok(vec![key])
+        }
+        Some(_) => {
+            Err(format!("sessions.key: {} is shorter than {} bits", settings::named(pointer), app.sessions.min_bits))
+        }
         None if settings.development() => Ok(Vec::new()),
         None => Err(format!("sessions.key: {} is not there", settings::named(pointer))),
     }
@@ -125,7 +129,10 @@ fn mode(settings: &Settings, app: &App) -> Result<Mode, String> {
     }
     let proxies = transport::proxies(&networks).map_err(|e| format!("edge.proxies: {e}"))?;
     if settings.tls.is_none() && proxies.is_empty() {
-        return Err(format!("--listen {}: needs --tls CERT,KEY, or edge.proxies that end TLS in front", settings.listen));
+        return Err(format!(
+            "--listen {}: needs --tls CERT,KEY, or edge.proxies that end TLS in front",
+            settings.listen
+        ));
     }
     Ok(Mode::Production { proxies })
 }
@@ -144,12 +151,13 @@ fn tls(settings: &Settings, app: &App) -> Result<Option<TlsAcceptor>, String> {
 ///
 /// # Errors
 /// Words for the terminal; nothing listens then.
-pub async fn start(settings: Settings, app: App, manifest: &str) -> Result<Running, String> {
+pub async fn start(mut settings: Settings, app: App, manifest: &str) -> Result<Running, String> {
     let began = Instant::now();
     let app = Arc::new(app);
     let development = settings.development();
     let (acceptor, mode, engine) = (tls(&settings, &app)?, mode(&settings, &app)?, engine(&settings, &app)?);
     let (mail, session_keys, fetch) = (mail(&settings, &app)?, session_keys(&settings, &app)?, fetch(&settings, &app)?);
+    settings.data = std::path::absolute(&settings.data).map_err(|e| format!("{}: {e}", settings.data.display()))?;
     folder(&settings.data)?;
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let mut kept = Kept::open(&settings.data)?;
@@ -159,13 +167,11 @@ pub async fn start(settings: Settings, app: App, manifest: &str) -> Result<Runni
         machine.follow(std::io::stdin());
     }
     let clock: Arc<dyn Clock> = machine;
-    let sink = settings.log.clone().map_or_else(
-        || if development { Sink::Nowhere } else { Sink::Stderr },
-        Sink::File,
-    );
+    let sink = settings.log.clone().map_or_else(|| if development { Sink::Nowhere } else { Sink::Stderr }, Sink::File);
     let monitor = Monitor::start(sink, Level::Info, Arc::clone(&clock)).map_err(|e| format!("--log: {e}"))?;
     monitor.catch_panics();
-    let listener = TcpListener::bind(settings.listen).await.map_err(|e| format!("--listen {}: {e}", settings.listen))?;
+    let listener =
+        TcpListener::bind(settings.listen).await.map_err(|e| format!("--listen {}: {e}", settings.listen))?;
     let port = listener.local_addr().map_err(|e| e.to_string())?.port();
     let scheme = if settings.tls.is_some() || !development { "https" } else { "http" };
     let usual = if scheme == "https" { 443 } else { 80 };

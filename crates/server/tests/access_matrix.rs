@@ -115,10 +115,12 @@ fn may(app: &App, grants: &Grants, line: &Line) -> May {
     }
     let held = match app.collections.iter().position(|c| c.id == line.resource) {
         // What anybody may send in, a member may too.
-        Some(at) if line.verb == "submit" => match app.visitor.collections.get(&at).map(|g| g.verbs.contains_key("submit")) {
-            Some(true) => May::All,
-            _ => May::No,
-        },
+        Some(at) if line.verb == "submit" => {
+            match app.visitor.collections.get(&at).map(|g| g.verbs.contains_key("submit")) {
+                Some(true) => May::All,
+                _ => May::No,
+            }
+        }
         Some(at) => match grants.collections.get(&at).and_then(|g| g.verbs.get(line.verb.as_str())) {
             Some(GrantRows::All) => May::All,
             Some(GrantRows::Any(_)) => May::Some,
@@ -187,7 +189,8 @@ impl Stage {
         for share in &house.app.shares {
             let of = house.app.collections[share.shows[0].0].id;
             if let Some(record) = ids.get(&format!("{of}.id")) {
-                let made = owner.post(&format!("/api/v1/shares/{}", share.id), &json!({"record": record})).await.is(201);
+                let made =
+                    owner.post(&format!("/api/v1/shares/{}", share.id), &json!({"record": record})).await.is(201);
                 ids.insert("token".into(), made.json()["token"].as_str().unwrap().to_owned());
             }
         }
@@ -308,7 +311,8 @@ impl Stage {
         assert_eq!((one.status, one.text()), (two.status, two.text()), "{}", line.told());
         assert!(!one.good(), "{}: {}", line.told(), one.text());
         let shown = |a: &Answer| {
-            let differ = |n: &str| matches!(n, "x-request-id" | "date" | "ratelimit") || n.starts_with("content-security");
+            let differ =
+                |n: &str| matches!(n, "x-request-id" | "date" | "ratelimit") || n.starts_with("content-security");
             a.headers.iter().filter(|(n, _)| !differ(n)).cloned().collect::<Vec<_>>()
         };
         assert_eq!(shown(&one), shown(&two), "{}", line.told());
@@ -363,7 +367,10 @@ impl Stage {
                 let Kind::Reference { to, .. } = &field.kind else { continue };
                 let Some(theirs) = foreign(to) else { continue };
                 let value = |id: &str| if field.many { json!([id]) } else { json!(id) };
-                for (method, path) in [("POST", records(collection.id)), ("PATCH", mine.as_ref().map_or_else(String::new, |m| record(collection.id, &m["id"])))] {
+                for (method, path) in [
+                    ("POST", records(collection.id)),
+                    ("PATCH", mine.as_ref().map_or_else(String::new, |m| record(collection.id, &m["id"]))),
+                ] {
                     if path.is_empty() || (method == "PATCH" && collection.append_only) {
                         continue;
                     }

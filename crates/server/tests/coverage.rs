@@ -68,12 +68,21 @@ impl Log {
     }
 
     /// Calls a line of the table as `door`, and compares the log. `at` is where the leaf belongs: the tenant, or the house.
-    async fn call(&mut self, door: &Door, line: &str, path: &str, kind: Option<&str>, body: &[u8], at: usize) -> Answer {
+    async fn call(
+        &mut self,
+        door: &Door,
+        line: &str,
+        path: &str,
+        kind: Option<&str>,
+        body: &[u8],
+        at: usize,
+    ) -> Answer {
         let event = self.lines.get(line).unwrap_or_else(|| panic!("no such line: {line}")).clone();
         let method = line.split(' ').next().unwrap();
         let answer = door.send(method, path, kind, body).await;
         let fresh = self.fresh().await;
-        let told: Vec<_> = fresh[at].iter().map(|l| (l["action"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
+        let told: Vec<_> =
+            fresh[at].iter().map(|l| (l["action"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
         if answer.good() {
             assert_eq!(told, [(event.as_str(), "done")], "{line}");
             self.seen.insert(line.to_owned());
@@ -84,7 +93,8 @@ impl Log {
     }
     async fn json(&mut self, line: &str, path: &str, body: &Value) -> Answer {
         let owner = self.owner.clone();
-        let (kind, text) = if body.is_null() { (None, String::new()) } else { (Some("application/json"), body.to_string()) };
+        let (kind, text) =
+            if body.is_null() { (None, String::new()) } else { (Some("application/json"), body.to_string()) };
         self.call(&owner, line, path, kind, text.as_bytes(), 0).await
     }
 
@@ -98,7 +108,8 @@ impl Log {
                     let (kind, bytes) = file(accept);
                     let path = format!("/api/v1/collections/{}/files/{}", collection.id, field.id);
                     let owner = self.owner.clone();
-                    self.call(&owner, &format!("POST {path}"), &path, Some(kind), bytes, 0).await.is(201).json()["id"].clone()
+                    self.call(&owner, &format!("POST {path}"), &path, Some(kind), bytes, 0).await.is(201).json()["id"]
+                        .clone()
                 }
                 (Kind::File { .. }, _) => continue,
                 (Kind::Secret, _) => json!("s3cret"),
@@ -126,7 +137,9 @@ impl Log {
                     (Kind::Enum(of), _) => of.iter().map(|v| json!(v)).collect(),
                     _ => vec![self.made(field).await],
                 };
-                let with = |pair: &Map<_, _>, v: &Value| pair.clone().into_iter().chain([(field.id.to_owned(), v.clone())]).collect();
+                let with = |pair: &Map<_, _>, v: &Value| {
+                    pair.clone().into_iter().chain([(field.id.to_owned(), v.clone())]).collect()
+                };
                 pairs = pairs.iter().flat_map(|pair| values.iter().map(move |v| with(pair, v))).collect();
             }
             let there = self.owner.list(collection.id).await;
@@ -174,11 +187,13 @@ impl Log {
         let (one, batch) = (format!("{base}/{{id}}"), format!("{base}/batch"));
         let body = self.like(collection, model).await;
         let made = self.json(&format!("POST {base}"), &base, &body).await.is(201).json();
-        let pair = [self.like(collection, model).await, self.like(collection, model).await].map(|b| json!({"fields": b}));
+        let pair =
+            [self.like(collection, model).await, self.like(collection, model).await].map(|b| json!({"fields": b}));
         let pair = self.json(&format!("POST {batch}"), &batch, &json!(pair)).await.is(200).json();
         let ids: Vec<_> = pair["items"].as_array().unwrap().iter().map(|i| i["id"].clone()).collect();
         if self.lines.contains_key(&format!("PATCH {one}")) {
-            let key = |f: &Field| f.unique || collection.unique.iter().flatten().any(|at| collection.fields[*at].id == f.id);
+            let key =
+                |f: &Field| f.unique || collection.unique.iter().flatten().any(|at| collection.fields[*at].id == f.id);
             let stays = |f: &Field| key(f) || matches!(f.kind, Kind::Secret | Kind::File { .. });
             let part = collection.part_of.map(|(_, at)| collection.fields[at].id);
             let mut same = body.as_object().unwrap().clone();
@@ -196,7 +211,9 @@ impl Log {
         }
         let path = format!("{base}/import");
         let lines = format!("{}\n", self.like(collection, model).await);
-        self.call(&owner, &format!("POST {path}"), &path, Some("application/x-ndjson"), lines.as_bytes(), 0).await.is(200);
+        self.call(&owner, &format!("POST {path}"), &path, Some("application/x-ndjson"), lines.as_bytes(), 0)
+            .await
+            .is(200);
     }
 
     /// Every declared action, on whichever record its guard lets it, before or after the others.
@@ -273,7 +290,9 @@ impl Log {
             }
             let path = format!("/api/v1/submissions/{}", form.id);
             let text = Value::Object(body).to_string();
-            self.call(&nobody, &format!("POST {path}"), &path, Some("application/json"), text.as_bytes(), 0).await.is(201);
+            self.call(&nobody, &format!("POST {path}"), &path, Some("application/json"), text.as_bytes(), 0)
+                .await
+                .is(201);
         }
         for share in &app.shares {
             let of = app.collections[share.shows[0].0].id;
@@ -301,7 +320,9 @@ impl Log {
         let of_last = members["members"].as_array().unwrap().iter().find(|m| m["role"] == last).unwrap().clone();
         let path = format!("/api/v1/members/{}", of_last["user"].as_str().unwrap());
         for way in ["suspend", "resume"] {
-            self.json(&format!("POST /api/v1/members/{{user}}/{way}"), &format!("{path}/{way}"), &Value::Null).await.is(204);
+            self.json(&format!("POST /api/v1/members/{{user}}/{way}"), &format!("{path}/{way}"), &Value::Null)
+                .await
+                .is(204);
         }
         self.json("PATCH /api/v1/members/{user}", &path, &json!({"role": self.house.app.roles[0].id})).await.is(204);
         let leaver = self.house.member(0, last).await;
@@ -321,7 +342,9 @@ impl Log {
         let kind = Some("application/json");
         if self.house.app.auth.issuer.is_some() {
             // The issuer knows them: whoever left comes back, founds a tenant of their own, and signs out.
-            self.call(&leaver, line, "/api/v1/invitations/accept", kind, accept.to_string().as_bytes(), 0).await.is(201);
+            self.call(&leaver, line, "/api/v1/invitations/accept", kind, accept.to_string().as_bytes(), 0)
+                .await
+                .is(201);
             let (wish, line) = (json!({"slug": "havn", "name": "Havn"}).to_string(), "POST /api/v1/tenants");
             self.call(&leaver.at(&self.house.apex()), line, "/api/v1/tenants", kind, wish.as_bytes(), 1).await.is(201);
             let answer = self.auth(&leaver, "sign-out-everywhere", Value::Null, 1).await;
@@ -338,13 +361,18 @@ impl Log {
     /// Where people sign in.
     fn door(&self) -> Door {
         let host = &self.house.app.tenant.host;
-        if self.house.app.tenant.membership_slug { self.house.host(&format!("{host}.localhost")) } else { self.owner.nobody() }
+        if self.house.app.tenant.membership_slug {
+            self.house.host(&format!("{host}.localhost"))
+        } else {
+            self.owner.nobody()
+        }
     }
 
     /// One post at where people sign in; on a tenant's own host its log tells of sign-ins (`at` 0), else the house's.
     async fn auth(&mut self, door: &Door, path: &str, body: Value, at: usize) -> Answer {
         let (line, path) = (format!("POST /api/v1/auth/{path}"), format!("/api/v1/auth/{path}"));
-        let (kind, text) = if body.is_null() { (None, String::new()) } else { (Some("application/json"), body.to_string()) };
+        let (kind, text) =
+            if body.is_null() { (None, String::new()) } else { (Some("application/json"), body.to_string()) };
         self.call(door, &line, &path, kind, text.as_bytes(), at).await
     }
 

@@ -35,7 +35,8 @@ fn bearer(at: &Door, tokens: &Answer) -> Door {
 async fn a_restaurant_opens_when_its_owner_confirms() {
     let house = House::open("nordkestrel").await;
     let apex = house.apex();
-    let wish = json!({"slug": "havn", "name": "Havn", "email": "Siri@Havn.example", "password": PASSWORD, "owner": "Siri"});
+    let wish =
+        json!({"slug": "havn", "name": "Havn", "email": "Siri@Havn.example", "password": PASSWORD, "owner": "Siri"});
     let made = apex.post("/api/v1/tenants", &wish).await.is(201).json();
     assert_eq!((&made["slug"], &made["confirm"]), (&json!("havn"), &json!(true)));
     let havn = Door::new(house.port, made["url"].as_str().unwrap());
@@ -68,7 +69,11 @@ async fn a_restaurant_opens_when_its_owner_confirms() {
     intact(&[&owner]).await;
     let house = house.again().await;
     let owner = Door::new(house.port, &format!("http://havn.localhost:{}", house.port)).at_with(&owner);
-    assert_eq!(owner.list("menus").await.len(), 1, "what was acknowledged is there after a restart, and the session too");
+    assert_eq!(
+        owner.list("menus").await.len(),
+        1,
+        "what was acknowledged is there after a restart, and the session too"
+    );
     intact(&[&owner]).await;
     house.end().await;
 }
@@ -107,9 +112,45 @@ async fn reserved_names_are_refused_in_every_spelling() {
     let apex = house.apex();
     let before = house.admin(json!({"do": "tenant.list"})).await;
     for slug in [
-        "admin", "Admin", "ADMIN", "admin.", ".admin", " admin ", "adm1n", "4dmin", "adrnin", "www", "vvww", "api", "ap1",
-        "mail", "pos", "p0s", "kitchen", "k1tchen", "order", "0rder", "ａｄｍｉｎ", "аdmin", "xn--dmin-7nd", "admin\u{200b}",
-        "admın", "www。", "localhost", "static", "trust", "", "-", "a.b", "a_b", "../x", "a/b", "a b", "a\u{0}", "--", "x--y--",
+        "admin",
+        "Admin",
+        "ADMIN",
+        "admin.",
+        ".admin",
+        " admin ",
+        "adm1n",
+        "4dmin",
+        "adrnin",
+        "www",
+        "vvww",
+        "api",
+        "ap1",
+        "mail",
+        "pos",
+        "p0s",
+        "kitchen",
+        "k1tchen",
+        "order",
+        "0rder",
+        "ａｄｍｉｎ",
+        "аdmin",
+        "xn--dmin-7nd",
+        "admin\u{200b}",
+        "admın",
+        "www。",
+        "localhost",
+        "static",
+        "trust",
+        "",
+        "-",
+        "a.b",
+        "a_b",
+        "../x",
+        "a/b",
+        "a b",
+        "a\u{0}",
+        "--",
+        "x--y--",
         "01890a5d-ac96-774b-bcce-b302099a8057",
     ] {
         let wish = json!({"slug": slug, "name": "X", "email": "x@x.example", "password": PASSWORD, "owner": "X"});
@@ -195,7 +236,14 @@ async fn a_member_comes_changes_and_goes() {
 
     let leaves = owner.leaves().await;
     let told = actions(&leaves);
-    for action in ["member.invited", "member.joined", "member.role_changed", "member.suspended", "member.resumed", "member.removed"] {
+    for action in [
+        "member.invited",
+        "member.joined",
+        "member.role_changed",
+        "member.suspended",
+        "member.resumed",
+        "member.removed",
+    ] {
         assert!(told.contains(&action), "{action}: {told:?}");
     }
     assert!(leaves.iter().any(|l| l["outcome"] == "refused"), "refusals are noted");
@@ -256,7 +304,9 @@ async fn the_last_owner_stays() {
             heirs[0].patch(&own, &json!({"role": "owner"})).await.is(204);
         }
         let members = owner.get("/api/v1/members").await.is(200).json();
-        for member in members["members"].as_array().unwrap().iter().filter(|m| m["email"].as_str().unwrap().starts_with("owner") ) {
+        for member in
+            members["members"].as_array().unwrap().iter().filter(|m| m["email"].as_str().unwrap().starts_with("owner"))
+        {
             let path = format!("/api/v1/members/{}", member["user"].as_str().unwrap());
             if path != own {
                 owner.delete(&path).await.is(204);
@@ -326,7 +376,8 @@ async fn a_password_is_reset_and_every_session_ends() {
     let session = house.sign_in(tenant, email, old).await;
     session.get("/api/v1/me").await.is(200);
     let ask = async |email: &str| guest.post("/api/v1/auth/reset-request", &json!({"email": email})).await;
-    let (one, two, three) = (ask(email).await, ask("nobody@guests.example").await, ask("owner@brasserie-lund.example").await);
+    let (one, two, three) =
+        (ask(email).await, ask("nobody@guests.example").await, ask("owner@brasserie-lund.example").await);
     assert_eq!((one.status, one.text()), (two.status, two.text()));
     assert_eq!((one.status, one.text()), (three.status, three.text()), "a stranger to this restaurant");
     let token = house.mailed(email, "A new password").await;
@@ -343,8 +394,12 @@ async fn a_password_is_reset_and_every_session_ends() {
 
     // Changing it ends the others too, and begins anew here.
     let second = bearer(&guest, &signed_in(&house, &guest, email, PASSWORD).await.is(200));
-    second.post("/api/v1/auth/password", &json!({"old": "wrong one entirely", "new": "yet another good 7"})).await.problem(401);
-    let changed = second.post("/api/v1/auth/password", &json!({"old": PASSWORD, "new": "yet another good 7"})).await.is(200);
+    second
+        .post("/api/v1/auth/password", &json!({"old": "wrong one entirely", "new": "yet another good 7"}))
+        .await
+        .problem(401);
+    let changed =
+        second.post("/api/v1/auth/password", &json!({"old": PASSWORD, "new": "yet another good 7"})).await.is(200);
     fresh.get("/api/v1/me").await.problem(401);
     second.get("/api/v1/me").await.problem(401);
     bearer(&guest, &changed).get("/api/v1/me").await.is(200);
@@ -421,7 +476,10 @@ async fn a_mailed_link_signs_in_once() {
     assert_eq!(owner.get("/api/v1/me").await.is(200).json()["membership"]["role"], "owner");
     assert_eq!(house.apex().get("/dev/mail.json?to=nobody@north.example").await.json()["items"], json!([]));
     // No password opens anything where there is none.
-    studio.post("/api/v1/auth/sign-in", &json!({"email": "owner@north.example", "password": PASSWORD})).await.problem(404);
+    studio
+        .post("/api/v1/auth/sign-in", &json!({"email": "owner@north.example", "password": PASSWORD}))
+        .await
+        .problem(404);
     house.end().await;
 }
 
@@ -458,7 +516,10 @@ async fn two_workspaces_of_one_slug_never_meet() {
     // Delivery names the id; what is a draft is not delivered, and no credential changes that.
     let delivery = |door: &Door| Door { prefix: format!("/d/{}", first.1), ..door.clone() };
     let delivered = delivery(&one.nobody()).list("articles").await;
-    assert!(!delivered.is_empty() && delivered.iter().all(|a| a["published"] == true && ours.iter().any(|o| o["id"] == a["id"])));
+    assert!(
+        !delivered.is_empty()
+            && delivered.iter().all(|a| a["published"] == true && ours.iter().any(|o| o["id"] == a["id"]))
+    );
     assert_eq!(delivery(&one).list("articles").await, delivered);
     assert!(ours.iter().any(|a| a["published"] == false));
     let author = &delivery(&one.nobody()).list("authors").await[0];
@@ -596,9 +657,15 @@ async fn a_request_sent_again_with_its_key_is_carried_out_once() {
     let email = house.ready.tenants[0].members[0].email.clone();
     other.post("/api/v1/members/invitations", &json!({"email": email, "role": "admin"})).await.is(201);
     let token = house.mailed(&email, "You are invited").await;
-    let both = bearer(&house.apex(), &signed_in(&house, &house.apex(), &email, &house.ready.tenants[0].members[0].password).await.is(200));
+    let both = bearer(
+        &house.apex(),
+        &signed_in(&house, &house.apex(), &email, &house.ready.tenants[0].members[0].password).await.is(200),
+    );
     both.post("/api/v1/invitations/accept", &json!({"token": token})).await.is(201);
-    let there = bearer(&house.tenant(1), &signed_in(&house, &house.tenant(1), &email, &house.ready.tenants[0].members[0].password).await.is(200));
+    let there = bearer(
+        &house.tenant(1),
+        &signed_in(&house, &house.tenant(1), &email, &house.ready.tenants[0].members[0].password).await.is(200),
+    );
     let invite = json!({"email": "guest@guests.example", "role": "kitchen"});
     let one = owner.with("idempotency-key", "k").post("/api/v1/members/invitations", &invite).await.is(201).json();
     let two = there.with("idempotency-key", "k").post("/api/v1/members/invitations", &invite).await.is(201).json();
@@ -606,12 +673,17 @@ async fn a_request_sent_again_with_its_key_is_carried_out_once() {
 
     // What was answered holds sealed fields: it is kept sealed.
     let file = house.file_of(&house.ready.tenants[0].id);
-    house.end_keeping(|_| {
-        let bytes = [file.clone(), file.with_extension("db-wal")].iter().filter_map(|f| std::fs::read(f).ok()).flatten().collect::<Vec<_>>();
-        let lies = |text: &[u8]| bytes.windows(text.len()).any(|w| w == text);
-        assert!(lies(b"Twice") && !lies(b"plainly.visible"), "a sealed field lies open in the file");
-    })
-    .await;
+    house
+        .end_keeping(|_| {
+            let bytes = [file.clone(), file.with_extension("db-wal")]
+                .iter()
+                .filter_map(|f| std::fs::read(f).ok())
+                .flatten()
+                .collect::<Vec<_>>();
+            let lies = |text: &[u8]| bytes.windows(text.len()).any(|w| w == text);
+            assert!(lies(b"Twice") && !lies(b"plainly.visible"), "a sealed field lies open in the file");
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -633,12 +705,22 @@ async fn fields_that_are_not_taken_are_refused_by_name() {
     refused(&owner, "PATCH", &one, json!({"id": "x"}), "id", "read_only").await;
     refused(&owner, "PATCH", &one, json!({"created_at": "x"}), "created_at", "read_only").await;
     refused(&owner, "POST", &records("customers"), json!({"name": "4111 1111 1111 1111"}), "name", "card_number").await;
-    refused(&cashier, "POST", &records("customers"), json!({"name": "A", "email": "a@b.example"}), "email", "unknown").await;
+    refused(&cashier, "POST", &records("customers"), json!({"name": "A", "email": "a@b.example"}), "email", "unknown")
+        .await;
     // A hidden field has no place in a query either, and is as unknown as one that does not exist.
     for field in ["cost", "nonsense"] {
-        for query in [format!("filter={field}%20%3D%20%221.00%20EUR%22"), format!("sort={field}"), format!("fields={field}")] {
+        for query in
+            [format!("filter={field}%20%3D%20%221.00%20EUR%22"), format!("sort={field}"), format!("fields={field}")]
+        {
             let answer = kitchen.get(&format!("{}?{query}", records("dishes"))).await.problem(422);
-            assert_eq!(answer.text().replace(field, "*"), kitchen.get(&format!("{}?{}", records("dishes"), query.replace(field, "nothing"))).await.text().replace("nothing", "*"));
+            assert_eq!(
+                answer.text().replace(field, "*"),
+                kitchen
+                    .get(&format!("{}?{}", records("dishes"), query.replace(field, "nothing")))
+                    .await
+                    .text()
+                    .replace("nothing", "*")
+            );
         }
     }
     for field in ["customer", "total", "tip", "payment_ref"] {
@@ -654,7 +736,8 @@ async fn files_are_what_their_bytes_say() {
     let house = House::open("nordkestrel").await;
     let (manager, guest) = (house.member(0, "manager").await, house.tenant(0));
     let dish = manager.list("dishes").await.into_iter().find(|d| d["published"] == true).unwrap();
-    let (box_, of) = ("/api/v1/collections/dishes/files/photo", format!("{}/files/photo", record("dishes", &dish["id"])));
+    let (box_, of) =
+        ("/api/v1/collections/dishes/files/photo", format!("{}/files/photo", record("dishes", &dish["id"])));
     for (kind, bytes) in [
         (Some("image/png"), b"<html><script>alert(1)</script>".as_slice()),
         (Some("image/svg+xml"), b"<svg xmlns='http://www.w3.org/2000/svg' onload='x()'/>"),
@@ -667,8 +750,12 @@ async fn files_are_what_their_bytes_say() {
         manager.send("POST", box_, kind, bytes).await.problem(415);
     }
     manager.send("PUT", &of, Some("image/png"), b"").await.problem(400);
-    let kept = manager.send("POST", &format!("{box_}?name=..%2F..%2Fsoup.png"), Some("image/png"), PNG).await.is(201).json();
-    assert_eq!((&kept["type"], &kept["name"], &kept["size"]), (&json!("image/png"), &json!("soup.png"), &json!(PNG.len())));
+    let kept =
+        manager.send("POST", &format!("{box_}?name=..%2F..%2Fsoup.png"), Some("image/png"), PNG).await.is(201).json();
+    assert_eq!(
+        (&kept["type"], &kept["name"], &kept["size"]),
+        (&json!("image/png"), &json!("soup.png"), &json!(PNG.len()))
+    );
     let tag = manager.send("PUT", &format!("{of}?name=plate.png"), Some("image/png"), PNG).await.is(200);
     assert_eq!(tag.json()["photo"]["name"], "plate.png");
     let shown = manager.get(&of).await.is(200);
@@ -722,7 +809,10 @@ async fn a_guest_orders_and_follows_the_order() {
         (json!({"order_lines": [{"dish": soup}], "refunded": "1.00 EUR"}), "refunded"),
         (json!({"order_lines": [{"dish": soup}], "payment_ref": "pi_1"}), "a payment"),
         (json!({"order_lines": [{"dish": soup}], "customer": {"name": "A", "notes": "x"}}), "a note of the house"),
-        (json!({"order_lines": [{"dish": soup}], "customer": "01900000-0000-7000-8000-000000000000"}), "another's record"),
+        (
+            json!({"order_lines": [{"dish": soup}], "customer": "01900000-0000-7000-8000-000000000000"}),
+            "another's record",
+        ),
         (json!({"order_lines": vec![json!({"dish": soup}); 61]}), "more lines than allowed"),
         (json!({"order_lines": [{"dish": soup}], "website": "http://spam.example"}), "the honeypot"),
         (json!({"order_lines": [{"dish": soup}], "elapsed_ms": 12}), "faster than a person"),
@@ -801,7 +891,10 @@ async fn an_import_is_all_or_nothing_and_an_export_gives_it_back() {
 
     let mut good = "name,email,phone,consent,notes\r\n".to_owned();
     for n in 0..1500 {
-        good += &format!("\"Guest {n}, the \"\"{n}th\"\"\",guest{n}@guests.example,+47 {n},{},\"=1+{n}\nsecond line\"\r\n", n % 2 == 0);
+        good += &format!(
+            "\"Guest {n}, the \"\"{n}th\"\"\",guest{n}@guests.example,+47 {n},{},\"=1+{n}\nsecond line\"\r\n",
+            n % 2 == 0
+        );
     }
     let done = owner.send("POST", &import, Some("text/csv"), good.as_bytes()).await.is(200).json();
     assert_eq!(done["rows"], 1500);
@@ -817,18 +910,27 @@ async fn an_import_is_all_or_nothing_and_an_export_gives_it_back() {
             let gone = other.delete(&house::record("customers", &record["id"])).await;
             assert!(matches!(gone.status, 204 | 409), "{}", gone.text());
         }
-        let theirs = |text: &str| text.lines().filter(|l| l.contains("Guest 77,") || l.contains("Guest 1499,")).map(str::to_owned).collect::<Vec<_>>();
+        let theirs = |text: &str| {
+            text.lines()
+                .filter(|l| l.contains("Guest 77,") || l.contains("Guest 1499,"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let mut out = String::from_utf8(file.body.clone()).unwrap();
         if format == "json" {
             out = out.replace("\"id\":\"01", "\"id\":\"02");
         } else {
-            out = out.lines().map(|l| if l.starts_with("01") { format!("03{}\r\n", &l[2..].trim_end()) } else { format!("{l}\r\n") }).collect();
+            out = out
+                .lines()
+                .map(|l| if l.starts_with("01") { format!("03{}\r\n", &l[2..].trim_end()) } else { format!("{l}\r\n") })
+                .collect();
         }
         let taken = other.send("POST", &import, Some(kind), out.as_bytes()).await.is(200).json();
         assert_eq!(taken["rows"], 1500 + before.len(), "{taken}");
         let back = other.get(&format!("{}/export?format={format}", records("customers"))).await.is(200).text();
         assert!(!theirs(&back).is_empty());
-        let one = other.get(&format!("{}?filter=email%20%3D%20%22guest77@guests.example%22", records("customers"))).await;
+        let one =
+            other.get(&format!("{}?filter=email%20%3D%20%22guest77@guests.example%22", records("customers"))).await;
         let _blind_indexes_come_later = one.status;
     }
     let leaves = owner.leaves().await;
@@ -843,8 +945,19 @@ async fn only_known_hosts_are_answered() {
     let house = House::of("nordkestrel").await;
     let port = house.port;
     for host in [
-        "nobody.localhost", "example.com", "sjohuset.example.com", "sjohuset", "sjohuset.localhost.evil.example", "xn--.localhost",
-        "a.sjohuset.localhost", "127.0.0.2.evil.example", "sjohuset.localhost@evil.example", "[::2]", "10.0.0.1", "-", "*.localhost",
+        "nobody.localhost",
+        "example.com",
+        "sjohuset.example.com",
+        "sjohuset",
+        "sjohuset.localhost.evil.example",
+        "xn--.localhost",
+        "a.sjohuset.localhost",
+        "127.0.0.2.evil.example",
+        "sjohuset.localhost@evil.example",
+        "[::2]",
+        "10.0.0.1",
+        "-",
+        "*.localhost",
     ] {
         let door = Door { host: format!("{host}:{port}"), ..house.apex() };
         let answer = door.get("/api/v1/me/rights").await;

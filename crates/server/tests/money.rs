@@ -27,7 +27,8 @@ async fn a_promotion_with_ten_uses_is_redeemed_ten_times() {
     let orders = (0..GUESTS).map(|n| {
         let (guest, dish) = (guest.from(address(n)), dish.clone());
         tokio::spawn(async move {
-            let order = json!({"order_lines": [{"dish": dish, "count": 1}], "customer": {"name": format!("Guest {n}")}});
+            let order =
+                json!({"order_lines": [{"dish": dish, "count": 1}], "customer": {"name": format!("Guest {n}")}});
             guest.post("/api/v1/submissions/order", &order).await.is(201).json()["id"].clone()
         })
     });
@@ -59,7 +60,8 @@ async fn a_promotion_with_ten_uses_is_redeemed_ten_times() {
     let after = owner.get(&record("promotions", &promotion["id"])).await.is(200).json();
     assert_eq!(after["uses"], 10);
     let rows = owner.list("redemptions").await;
-    let mut used: Vec<_> = rows.iter().filter(|r| r["promotion"] == promotion["id"]).map(|r| r["order"].to_string()).collect();
+    let mut used: Vec<_> =
+        rows.iter().filter(|r| r["promotion"] == promotion["id"]).map(|r| r["order"].to_string()).collect();
     let mut expected: Vec<_> = won.iter().map(ToString::to_string).collect();
     used.sort();
     expected.sort();
@@ -159,7 +161,8 @@ async fn concurrent_refunds_never_exceed_the_total() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_asks_who_it_is_again() {
     // With a window of a moment, the sign-in at the beginning is too old at once.
-    let house = House::with("nordkestrel", |text| swap(&unlimited(text), "step_up = \"10 min\"", "step_up = \"1 s\"")).await;
+    let house =
+        House::with("nordkestrel", |text| swap(&unlimited(text), "step_up = \"10 min\"", "step_up = \"1 s\"")).await;
     let owner = house.member(0, "owner").await;
     let order = owner.list("orders").await.into_iter().find(|o| o["status"] == "paid").unwrap();
     let path = format!("{}/actions/refund", record("orders", &order["id"]));

@@ -156,9 +156,6 @@ impl Report {
             if j.verdict == Verdict::Failing {
                 finding(&mut out, j);
             }
-            if j.verdict == Verdict::Unsigned && j.claim.checks.len() == 1 {
-                let _w = writeln!(out, "{:w$}sign: vouchsafe attest {app} {}", "", j.claim.id, w = 4 + wide + ids);
-            }
         }
         out.push_str(&self.foot(app));
         out
@@ -199,11 +196,10 @@ impl Report {
         let unproven = self.count(Verdict::Unproven);
         let wait = self.count(Verdict::Unsigned);
         let end = if self.exit(false) == 0 {
-            let programs = match unproven {
-                0 => "Everything a program can prove is proven.".to_owned(),
-                n => format!("Nothing is broken. {n} promises wait for their control or its probe."),
-            };
-            format!("  {programs} {wait} statements wait for a person.")
+            match unproven {
+                0 => format!("  Everything a program can prove is proven. {wait} statements wait for a person."),
+                n => format!("  Nothing is broken. {n} promises wait for a probe, {wait} statements for a person."),
+            }
         } else {
             "  Not every promise is kept, or not every one could be judged.".to_owned()
         };

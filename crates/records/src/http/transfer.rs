@@ -21,10 +21,11 @@ const IMPORT: u64 = 2 << 30;
 
 pub(super) fn routes(desk: &Arc<Desk>) -> Vec<Route> {
     let (base, c) = (base(desk), desk.shelf.def.id);
-    let serve = post("records.imported", with(desk, import_rows)).taking(Intake::Stream(IMPORT));
+    let serve =
+        post("records.imported", with(desk, import_rows)).taking(Intake::Stream(IMPORT)).also(may("imports", "manage"));
     let mut routes = vec![Route { path: format!("{base}/import"), action: may(c, "create"), tier: "imports", serve }];
     if desk.records.app.data.export.contains(&desk.shelf.at) {
-        let serve = get_audited("records.exported", with(desk, export));
+        let serve = get_audited("records.exported", with(desk, export)).also(may("exports", "manage"));
         routes.push(Route { path: format!("{base}/export"), action: may(c, "read"), tier: "exports", serve });
     }
     routes

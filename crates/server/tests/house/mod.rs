@@ -69,7 +69,10 @@ pub fn swap(text: &str, old: &str, new: &str) -> String {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let (path, to) = { let e = entry.unwrap(); (e.path(), to.join(e.file_name())) };
+        let (path, to) = {
+            let e = entry.unwrap();
+            (e.path(), to.join(e.file_name()))
+        };
         if path.is_dir() { copy(&path, &to) } else { fs::copy(&path, &to).map(drop).unwrap() }
     }
 }
@@ -218,7 +221,8 @@ impl House {
     pub async fn mailed(&self, to: &str, subject: &str) -> String {
         for _ in 0..200 {
             let mails = self.apex().get(&format!("/dev/mail.json?to={to}")).await.is(200).json();
-            let found = mails["items"].as_array().unwrap().iter().find(|m| m["subject"].as_str().unwrap().contains(subject));
+            let found =
+                mails["items"].as_array().unwrap().iter().find(|m| m["subject"].as_str().unwrap().contains(subject));
             if let Some(text) = found.and_then(|m| m["text"].as_str()) {
                 let token = text.split("token=").nth(1).unwrap_or("");
                 return token.split(|c: char| c.is_whitespace()).next().unwrap().to_owned();
@@ -295,7 +299,8 @@ impl Door {
     }
 
     pub async fn send(&self, method: &str, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
-        let mut head = format!("{method} {}{path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.prefix, self.host);
+        let mut head =
+            format!("{method} {}{path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.prefix, self.host);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }

@@ -153,7 +153,10 @@ impl Answer {
     }
     /// The `code` of a problem document.
     pub fn code(&self) -> String {
-        serde_json::from_slice::<Value>(&self.body).ok().and_then(|v| v["code"].as_str().map(str::to_owned)).unwrap_or_default()
+        serde_json::from_slice::<Value>(&self.body)
+            .ok()
+            .and_then(|v| v["code"].as_str().map(str::to_owned))
+            .unwrap_or_default()
     }
     /// That it is a problem document (RFC 9457) with this status.
     #[track_caller]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     act::records,
-    evidence::{Evidence, Miss, Outcome, broken},
+    evidence::{Evidence, Miss, Outcome, broken, unclear},
     pick,
     plan::Probe,
     random,
@@ -167,10 +167,12 @@ async fn sanitise(scene: &Scene) -> Outcome {
         stored += imported(scene, a, *at, field, &links).await?;
     }
     // The second half, sanitising again at display, is shown where the first is off and a browser looks: in CI.
-    Ok(Evidence::new()
-        .count("hostile texts made harmless", stored)
-        .count("refused", refusals)
-        .word("allowed tags", "unchanged"))
+    // Half of the promise: what is written. Nothing shows records as pages yet, so that it is sanitised again at display is
+    // not shown by anything.
+    if stored + refusals == 0 {
+        return unclear("no rich text could be written");
+    }
+    Err(Miss::Unbuilt("harmless when written; no page shows records yet"))
 }
 
 /// The same through an import.
