@@ -7,8 +7,8 @@ use manifest::{App, Collection, Equal, Literal};
 
 use crate::matrix::{Column, Matrix};
 
-/// A route as the table shows it: method, path, what it needs.
-pub type Line<'r> = (&'r str, &'r str, Action);
+/// A route as the table shows it: method, path, what it needs, and what besides.
+pub type Line<'r> = (&'r str, &'r str, Action, Option<Action>);
 
 /// Rows = resource.verb, columns = visitor and roles, cells = `all`, the names of row sets, or `-`; then the fields; then
 /// who gets through each route. Stable: the same app and routes give the same text.
@@ -143,19 +143,22 @@ fn listed(collection: &Collection, set: FieldSet) -> String {
     }
 }
 
-fn route(app: &App, matrix: &Matrix, (method, path, action): Line<'_>) -> Vec<String> {
+fn route(app: &App, matrix: &Matrix, (method, path, action, also): Line<'_>) -> Vec<String> {
     let who = match action.resource {
         "public" => "anyone".to_owned(),
         "account" => "anyone signed in".to_owned(),
         "house" => "anyone, on the apex host".to_owned(),
         "development" => "anyone, on a development server".to_owned(),
         _ => {
-            let held = columns(app).into_iter().filter(|(_, who)| matrix.cell(*who, action).is_some());
+            let both = |who| [Some(action), also].into_iter().flatten().all(|a| matrix.cell(who, a).is_some());
+            let held = columns(app).into_iter().filter(|(_, who)| both(*who));
             let held: Vec<_> = held.map(|(name, _)| name).collect();
             if held.is_empty() { "nobody".to_owned() } else { held.join(" ") }
         }
     };
-    vec![path.to_owned(), method.to_owned(), format!("{}.{}", action.resource, action.verb), who]
+    let named = |a: Action| format!("{}.{}", a.resource, a.verb);
+    let needs = also.map_or_else(|| named(action), |also| format!("{} {}", named(action), named(also)));
+    vec![path.to_owned(), method.to_owned(), needs, who]
 }
 
 /// Columns under each other, without trailing blanks.

@@ -40,6 +40,8 @@ struct Line {
     path: String,
     resource: String,
     verb: String,
+    /// A tenant resource that must be managed besides.
+    also: Option<String>,
 }
 
 impl Line {
@@ -80,10 +82,17 @@ async fn table(house: &House) -> Vec<Line> {
         for (method, operation) in methods.as_object().unwrap() {
             let (resource, verb) = operation["x-action"].as_str().unwrap().split_once('.').unwrap();
             let (resource, verb) = (resource.to_owned(), verb.to_owned());
-            lines.push(Line { method: method.to_uppercase(), path: path.clone(), resource, verb });
+            let also = operation["x-also"].as_str().map(|also| also.strip_suffix(".manage").unwrap().to_owned());
+            lines.push(Line { method: method.to_uppercase(), path: path.clone(), resource, verb, also });
         }
     }
     assert!(lines.len() > 60, "{}", lines.len());
+    for line in &lines {
+        let named = |end: &str| line.path.starts_with("/api/v1/collections/") && line.path.ends_with(end);
+        let wanted = if named("/records/export") { Some("exports") } else { None };
+        let wanted = if named("/records/import") { Some("imports") } else { wanted };
+        assert_eq!(line.also.as_deref(), wanted, "{}", line.path);
+    }
     lines
 }
 
@@ -131,6 +140,8 @@ fn may(app: &App, grants: &Grants, line: &Line) -> May {
             _ => May::No,
         },
     };
+    let besides = line.also.as_ref().is_none_or(|also| grants.tenant.get(also.as_str()) == Some(&Manage::Manage));
+    let held = if besides { held } else { May::No };
     let parent = line.collection(app).and_then(|c| c.part_of).map(|(parent, _)| app.collections[parent].id);
     let gates = |gate: &String| {
         *gate == line.resource || parent == Some(gate.as_str()) || *gate == format!("{}.{}", line.resource, line.verb)

@@ -789,7 +789,7 @@ async fn headers_are_not_believed() {
         &format!("Bearer {}", &token[1..]),
         &format!("Bearer {}", token.to_uppercase()),
         &format!("Bearer {}", "A".repeat(8000)),
-        &format!("{token}"),
+        &token,
         "Bearer ..",
         "Bearer a.b.c",
         &format!("Token {token}"),

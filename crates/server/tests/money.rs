@@ -3,11 +3,10 @@
 
 mod house;
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
 use house::*;
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
 
 fn cents(money: &Value) -> i64 {
     let (whole, part) = money.as_str().unwrap().strip_suffix(" EUR").unwrap().split_once('.').unwrap();
@@ -26,29 +25,26 @@ async fn a_promotion_with_ten_uses_is_redeemed_ten_times() {
 
     let orders = (0..GUESTS).map(|n| {
         let (guest, dish) = (guest.from(address(n)), dish.clone());
-        tokio::spawn(async move {
+        async move {
             let order =
                 json!({"order_lines": [{"dish": dish, "count": 1}], "customer": {"name": format!("Guest {n}")}});
-            guest.post("/api/v1/submissions/order", &order).await.is(201).json()["id"].clone()
-        })
+            guest.post("/api/v1/submissions/order", &order).await.is(201).json()
+        }
     });
-    let mut placed = Vec::new();
-    for order in orders.collect::<Vec<_>>() {
-        placed.push(order.await.unwrap());
-    }
+    let placed = together(orders).await;
+    // Every order has its own number, and none is left out.
+    let mut numbers: Vec<_> = placed.iter().map(|o| o["number"].as_i64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    let placed: Vec<_> = placed.iter().map(|o| o["id"].clone()).collect();
 
-    let path = Arc::new(format!("{}/actions/redeem", record("promotions", &promotion["id"])));
-    let start = Arc::new(Barrier::new(GUESTS.into()));
-    let races = placed.iter().cloned().zip(0..GUESTS).map(|(order, n)| {
-        let (guest, path, start) = (guest.from(address(n)), Arc::clone(&path), Arc::clone(&start));
-        tokio::spawn(async move {
-            start.wait().await;
-            (order.clone(), guest.post(&path, &json!({"order": order})).await)
-        })
+    let path = format!("{}/actions/redeem", record("promotions", &promotion["id"]));
+    let races = placed.into_iter().zip(0..GUESTS).map(|(order, n)| {
+        let (guest, path) = (guest.from(address(n)), path.clone());
+        async move { (order.clone(), guest.post(&path, &json!({"order": order})).await) }
     });
     let mut won = Vec::new();
-    for race in races.collect::<Vec<_>>() {
-        let (order, answer) = race.await.unwrap();
+    for (order, answer) in together(races).await {
         if answer.good() {
             won.push(order);
         } else {
@@ -84,12 +80,9 @@ async fn one_order_redeems_a_promotion_once() {
     let path = format!("{}/actions/redeem", record("promotions", &promotion["id"]));
     let tries = (0..20).map(|_| {
         let (guest, path, order) = (guest.clone(), path.clone(), order.clone());
-        tokio::spawn(async move { guest.post(&path, &json!({"order": order})).await.status })
+        async move { guest.post(&path, &json!({"order": order})).await.status }
     });
-    let mut statuses = Vec::new();
-    for answer in tries.collect::<Vec<_>>() {
-        statuses.push(answer.await.unwrap());
-    }
+    let statuses = together(tries).await;
     assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|s| matches!(s, 200 | 409)), "{statuses:?}");
     let after = owner.get(&record("promotions", &promotion["id"])).await.is(200).json();
@@ -100,19 +93,12 @@ async fn one_order_redeems_a_promotion_once() {
 /// Refunds `order` in steps of `cents` from many sides at once; the statuses.
 async fn refund(owner: &Door, order: &Value, step: i64, times: usize) -> Vec<u16> {
     let amount = format!("{}.{:02} EUR", step / 100, step % 100);
-    let start = Arc::new(Barrier::new(times));
     let tries = (0..times).map(|_| {
         let path = format!("{}/actions/refund", record("orders", &order["id"]));
-        let (owner, amount, start) = (owner.clone(), amount.clone(), Arc::clone(&start));
-        tokio::spawn(async move {
-            start.wait().await;
-            owner.post(&path, &json!({"amount": amount, "reason": "cold"})).await.status
-        })
+        let (owner, amount) = (owner.clone(), amount.clone());
+        async move { owner.post(&path, &json!({"amount": amount, "reason": "cold"})).await.status }
     });
-    let mut statuses = Vec::new();
-    for answer in tries.collect::<Vec<_>>() {
-        statuses.push(answer.await.unwrap());
-    }
+    let statuses = together(tries).await;
     assert!(statuses.iter().all(|s| matches!(s, 200 | 409)), "{statuses:?}");
     statuses
 }
@@ -171,5 +157,74 @@ async fn a_refund_asks_who_it_is_again() {
     assert_eq!(refused.code(), "StepUp");
     let again = house.member(0, "owner").await;
     again.post(&path, &json!({"amount": "1.00 EUR", "reason": "in time"})).await.is(200);
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sum_is_the_sum_of_its_lines() {
+    let house = House::open("nordkestrel").await;
+    let owner = house.member(0, "owner").await;
+    let order = owner.post(&records("orders"), &json!({})).await.is(201).json();
+    let dishes: Vec<_> = owner.list("dishes").await.into_iter().filter(|d| d["published"] == true).collect();
+    let lines = (0..30).map(|n| {
+        let line = json!({"order": order["id"], "dish": dishes[n % dishes.len()]["id"], "count": n % 3 + 1});
+        let owner = owner.clone();
+        async move { owner.post(&records("order_lines"), &line).await.is(201).json() }
+    });
+    let lines = together(lines).await;
+    let total = async || cents(&owner.get(&record("orders", &order["id"])).await.is(200).json()["total"]);
+    let sum = |lines: &[Value]| lines.iter().map(|l| cents(&l["amount"])).sum::<i64>();
+    assert_eq!(total().await, sum(&lines));
+    let (gone, kept) = lines.split_at(12);
+    let removals = gone.iter().map(|line| {
+        let (owner, path) = (owner.clone(), record("order_lines", &line["id"]));
+        async move { owner.delete(&path).await.is(204) }
+    });
+    let changes = kept.iter().map(|line| {
+        let (owner, path) = (owner.clone(), record("order_lines", &line["id"]));
+        async move { owner.patch(&path, &json!({"count": 2})).await.is(200).json() }
+    });
+    let (_, changed) = tokio::join!(together(removals), together(changes));
+    assert_eq!(total().await, sum(&changed));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_there_is_once_is_had_by_one() {
+    let house = House::open("nordkestrel").await;
+    let (owner, apex) = (house.member(0, "owner").await, house.apex());
+    let one = |statuses: Vec<u16>, good: u16| {
+        assert_eq!(statuses.iter().filter(|s| **s == good).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|s| *s == good || matches!(s, 409 | 410)), "{statuses:?}");
+    };
+    // A unique value.
+    let menus = (0..20).map(|n| {
+        let owner = owner.clone();
+        async move { owner.post(&records("menus"), &json!({"name": format!("{n}"), "slug": "once"})).await.status }
+    });
+    one(together(menus).await, 201);
+    // A tenant's name.
+    let wishes = (0..10).map(|n| {
+        let wish = json!({"slug": "havn", "name": "Havn", "email": format!("s{n}@x.example"), "password": "correct horse battery 9"});
+        let apex = apex.from(fresh());
+        async move { apex.post("/api/v1/tenants", &wish).await }
+    });
+    // Hashing has a queue: whoever finds it full is told to come back.
+    let founded: Vec<_> = together(wishes).await.iter().map(|a| a.status).filter(|s| *s != 503).collect();
+    one(founded, 201);
+    // An invitation.
+    owner.post("/api/v1/members/invitations", &json!({"email": "a@x.example", "role": "kitchen"})).await.is(201);
+    let token = house.mailed("a@x.example", "You are invited").await;
+    let accepts = (0..8).map(|n| {
+        let accept = json!({"token": token, "name": format!("A{n}"), "password": "correct horse battery 9"});
+        let door = owner.nobody();
+        async move { door.post("/api/v1/invitations/accept", &accept).await.status }
+    });
+    let mut joined = together(accepts).await;
+    joined.retain(|s| !matches!(s, 401 | 503)); // 401: by now the address has an account, which must be signed in
+    one(joined, 201);
+    let members = owner.get("/api/v1/members").await.is(200).json();
+    assert_eq!(members["members"].as_array().unwrap().iter().filter(|m| m["email"] == "a@x.example").count(), 1);
+    intact(&[&owner]).await;
     house.end().await;
 }

@@ -361,3 +361,45 @@ pub fn records(collection: &str) -> String {
 pub fn record(collection: &str, id: &Value) -> String {
     format!("{}/{}", records(collection), id.as_str().unwrap())
 }
+
+/// Signs in from an address of its own.
+pub async fn signed_in(at: &Door, email: &str, password: &str) -> Answer {
+    at.nobody().from(fresh()).post("/api/v1/auth/sign-in", &json!({"email": email, "password": password})).await
+}
+
+/// Whoever was given these tokens.
+pub fn bearer(at: &Door, tokens: &Answer) -> Door {
+    at.nobody().token(tokens.json()["access_token"].as_str().unwrap())
+}
+
+/// Ends a test: the log of each is whole.
+pub async fn intact(doors: &[&Door]) {
+    for door in doors {
+        let check = door.get("/api/v1/audit/check").await.is(200).json();
+        assert_eq!(check["intact"], true, "{check}");
+    }
+}
+
+pub fn actions(leaves: &[Value]) -> Vec<&str> {
+    leaves.iter().map(|l| l["action"].as_str().unwrap()).collect()
+}
+
+/// Runs them at the same moment; their results in order.
+pub async fn together<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let calls: Vec<_> = calls.into_iter().collect();
+    let start = std::sync::Arc::new(tokio::sync::Barrier::new(calls.len()));
+    let begun = calls.into_iter().map(|call| {
+        let start = std::sync::Arc::clone(&start);
+        tokio::spawn(async move {
+            start.wait().await;
+            call.await
+        })
+    });
+    let mut results = Vec::new();
+    for call in begun.collect::<Vec<_>>() {
+        results.push(call.await.unwrap());
+    }
+    results
+}
