@@ -197,7 +197,8 @@ pub fn describe(app: App) -> Result<Described, String> {
         site: None,
         app: Arc::clone(&app),
     }))?;
-    let lines = server.router.routes().iter().map(|r| (r.serve.method.as_str(), r.path.as_str(), r.action, r.serve.also));
+    let lines =
+        server.router.routes().iter().map(|r| (r.serve.method.as_str(), r.path.as_str(), r.action, r.serve.also));
     let described = Described { openapi: openapi::document(&app, &server.router), matrix: access::golden(&app, lines) };
     runtime.block_on(server.store.close());
     Ok(described)
