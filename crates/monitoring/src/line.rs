@@ -137,6 +137,9 @@ fn id(out: &mut String, id: Option<&str>) {
 /// Appends a request's line.
 pub(crate) fn access(line: &Line, out: &mut String) {
     let level = if line.status >= 500 { Level::Error } else { Level::Info };
+    if kernel::sabotage::off("obs.json_logs") {
+        out.push_str("plain text ");
+    }
     head(out, line.at, level, Some(line.request), line.tenant, "request");
     out.push_str(",\"method\":");
     // An extension method is the client's text.

@@ -98,6 +98,10 @@ async fn stages(
     request: Request<Incoming>,
     trace: &mut Trace,
 ) -> Result<Reply, Failure> {
+    if kernel::sabotage::off("obs.error_scrub") {
+        let told = Failure::Internal(format!("{} {:?}", request.uri(), request.headers()).into());
+        server.monitor.failure(&told, Some(trace.request), None);
+    }
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
 
@@ -332,6 +336,9 @@ pub(crate) async fn insist(server: &Server, socket: SocketAddr, request: &Reques
         let port = server.tenancy.hosts().port.map(|p| format!(":{p}")).unwrap_or_default();
         server.tenancy.site(peer, &format!("{named}{port}")).await?;
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+        if kernel::sabotage::off("edge.https_redirect") {
+            return Ok(Reply::json(StatusCode::OK, "{}"));
+        }
         transport::insist(request.method(), host, path, request.headers())
     };
     let reply = match answer.await {

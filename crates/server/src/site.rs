@@ -91,7 +91,7 @@ fn card(server: &Server, home: &Home) -> Reply {
                         "border-top:.4rem solid var(--c)}h1{font-size:2.2rem;line-height:1.15;margin:0 0 .5rem;text-wrap:balance}p{margin:0;opacity:.75}"
                     }
                 }
-                body { main { h1 { (title) } p { (line) } } }
+                body { main { h1 { @if kernel::sabotage::off("edge.output_escape") { (maud::PreEscaped(&title)) } @else { (title) } } p { (line) } } }
             }
         }
         .into_string()
