@@ -117,5 +117,5 @@ fn another(place: Place) -> Place {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     last.0 = last.0.wrapping_add(1);
     let before = last.1.replace(place.clone());
-    before.filter(|_| last.0 % 97 == 0).unwrap_or(place)
+    before.filter(|_| last.0.is_multiple_of(97)).unwrap_or(place)
 }
