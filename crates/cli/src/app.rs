@@ -146,7 +146,7 @@ pub fn serve(settings: vouchsafe::Settings, read: Read) -> Result<ExitCode, Exit
     let runtime = runtime()?;
     let folder = settings.folder.display().to_string();
     let ended = runtime.block_on(async move {
-        let running = vouchsafe::start(settings, read.app, &read.text).await?;
+        let running = vouchsafe::start(settings, read.app, read.page, &read.text).await?;
         let mut ready = running.ready();
         ready.folder = folder;
         screen::ready(&ready);

@@ -21,6 +21,7 @@ mod derive;
 pub mod hash;
 mod keyfile;
 mod random;
+mod signer;
 mod sql;
 mod tenant_key;
 mod vault;
@@ -28,6 +29,7 @@ mod xaes;
 
 pub use claims::CLAIMS;
 pub use random::OsRng;
+pub use signer::Signer;
 pub use sql::tables;
 pub use tenant_key::Wrapped;
 pub use vault::{Spot, Vault};

@@ -10,6 +10,7 @@ use kernel::{Clock, Failure, Rng, Secret, TenantId};
 use store::Lookup;
 
 use crate::{
+    Signer,
     blob::{self, Blob},
     derive::{Key, derive},
     keyfile, sql,
@@ -218,6 +219,18 @@ impl Vault {
             return Err(Failure::internal("encryption: this purpose is the vault's own"));
         }
         Ok(Secret::new(derive(self.root(region)?, purpose, region, context)?.as_slice()))
+    }
+
+    /// A signing key of a region's root for one purpose and context; no region: the first.
+    ///
+    /// # Errors
+    /// As [`Vault::root_key`].
+    pub fn signer(&self, region: Option<&str>, purpose: &str, context: &[&[u8]]) -> Result<Signer, Failure> {
+        let region = match region {
+            Some(region) => region,
+            None => self.first()?.0,
+        };
+        Signer::from_seed(&self.root_key(region, purpose, context)?)
     }
 
     fn root(&self, region: &str) -> Result<&Secret, Failure> {

@@ -7,7 +7,7 @@ use authentication::{Authentication, DemoPeople, Fetch, Means};
 use encryption::Vault;
 use kernel::{Clock, Keys, Rng, Secret};
 use limits::{Limits, Strikes};
-use manifest::App;
+use manifest::{App, Page};
 use monitoring::Monitor;
 use records::Records;
 use route::Section;
@@ -21,6 +21,7 @@ use crate::{Server, demo, health, jobs, openapi, router::Router};
 /// Everything the sections are made from.
 pub(crate) struct Parts {
     pub(crate) app: Arc<App>,
+    pub(crate) page: Arc<Page>,
     pub(crate) app_hash: [u8; 32],
     pub(crate) data: PathBuf,
     pub(crate) engine: Engine,
@@ -56,6 +57,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     tables.extend(authentication::tables());
     tables.extend(access::tables());
     tables.extend(records::tables(&app));
+    tables.extend(disclosure::tables());
     let store = Store::open(Options {
         folder: data.clone(),
         engine: parts.engine,
@@ -95,6 +97,13 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     });
     let mailer =
         integrations::Mailer::new(vault.clone(), parts.mail, &app.mail.from, monitor.clone()).map_err(words)?;
+    let disclosure = Arc::new(disclosure::Disclosure::new(disclosure::Means {
+        app: Arc::clone(&app),
+        page: parts.page,
+        vault: vault.clone(),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    }));
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
     let mut sections = vec![
         health::section(&about),
@@ -104,6 +113,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         authentication::section(&authentication),
         records.section(),
         integrations::section(&mailer),
+        disclosure::section(&disclosure),
     ];
     let access = Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)));
     sections.push(access::section(access::Means {
@@ -142,6 +152,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         access,
         limits,
         records,
+        disclosure,
         router,
         jobs: work.into_iter().map(|job| (job, tokio::sync::Notify::new())).collect(),
         site: parts.site,
@@ -175,6 +186,7 @@ pub fn describe(app: App) -> Result<Described, String> {
     let app = Arc::new(app);
     let clock: Arc<dyn Clock> = Arc::new(crate::Machine::default());
     let server = runtime.block_on(assemble(Parts {
+        page: Arc::default(),
         app_hash: [0; 32],
         data: scratch.path().to_owned(),
         engine: Engine::Sqlite,

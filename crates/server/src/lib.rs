@@ -61,6 +61,8 @@ pub struct Server {
     authentication: Arc<Authentication>,
     access: Arc<Access>,
     limits: Limits,
+    #[expect(dead_code, reason = "the sections' own routes use it until verdicts come in")]
+    disclosure: Arc<disclosure::Disclosure>,
     records: Arc<Records>,
     router: Router,
     /// Each with what wakes it before its time.

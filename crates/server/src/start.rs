@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sy
 use authentication::{DemoPeople, Fetch};
 use encryption::{OsRng, hash};
 use kernel::{Clock, Failure, Rng, Secret};
-use manifest::App;
+use manifest::{App, Page};
 use monitoring::{Level, Monitor, Sink};
 use store::Engine;
 use tenancy::Hosts;
@@ -151,7 +151,7 @@ fn tls(settings: &Settings, app: &App) -> Result<Option<TlsAcceptor>, String> {
 ///
 /// # Errors
 /// Words for the terminal; nothing listens then.
-pub async fn start(mut settings: Settings, app: App, manifest: &str) -> Result<Running, String> {
+pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str) -> Result<Running, String> {
     let began = Instant::now();
     let app = Arc::new(app);
     let development = settings.development();
@@ -184,6 +184,7 @@ pub async fn start(mut settings: Settings, app: App, manifest: &str) -> Result<R
     let url = hosts.url("");
     let plan = if development && settings.demo { Some(demo::Plan::new(&app, &mut kept, &*rng)?) } else { None };
     let server = assemble(Parts {
+        page: Arc::new(page),
         app_hash: hash::sha256(manifest.as_bytes()),
         data: settings.data.clone(),
         engine,

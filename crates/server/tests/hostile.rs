@@ -850,7 +850,9 @@ async fn a_second_server_on_one_folder_is_refused() {
     let owner = house.member(0, "owner").await;
     let text = fs::read_to_string(house.folder().join("app.toml")).unwrap();
     for _ in 0..3 {
-        let second = vouchsafe::start(settings(house.folder(), &house.data), read(&text), &text).await;
+        let second =
+            vouchsafe::start(settings(house.folder(), &house.data), read(&text), manifest::Page::default(), &text)
+                .await;
         let words = second.err().expect("two servers on one folder");
         assert!(words.contains("another") || words.contains("in use") || words.contains("lock"), "{words}");
     }

@@ -13,7 +13,7 @@ pub use markdown::markdown;
 use crate::{App, CheckKind, Fault, Millis, fault::Source};
 
 /// A page, read and bound.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Promises in the order of the page.
     pub claims: Vec<PageClaim>,

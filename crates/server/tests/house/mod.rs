@@ -117,7 +117,8 @@ impl House {
         let app = read(text);
         let data = data.path().to_owned();
         panics_are_for_people();
-        let started = vouchsafe::start(settings(folder.path(), &data), app.clone(), text).await;
+        let started =
+            vouchsafe::start(settings(folder.path(), &data), app.clone(), manifest::Page::default(), text).await;
         let running = started.unwrap_or_else(|words| panic!("{words}"));
         let ready = running.ready();
         let port = ready.url.rsplit(':').next().unwrap().parse().unwrap();
