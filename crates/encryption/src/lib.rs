@@ -20,6 +20,7 @@ mod claims;
 mod derive;
 pub mod hash;
 mod keyfile;
+mod openpgp;
 mod random;
 mod signer;
 mod sql;
@@ -28,6 +29,7 @@ mod vault;
 mod xaes;
 
 pub use claims::CLAIMS;
+pub use openpgp::TextKey;
 pub use random::OsRng;
 pub use signer::Signer;
 pub use sql::tables;
