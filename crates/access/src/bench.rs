@@ -207,6 +207,7 @@ impl Office {
                 session_keys: Vec::new(),
                 fetch: None,
                 demo: None,
+                frame: Arc::new(route::page::Frame::new(app.clone(), &manifest::Page::default(), false)),
             })
             .unwrap(),
         );

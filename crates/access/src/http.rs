@@ -1,8 +1,8 @@
 //! Handlers: members, invitations, and what one may do oneself.
 
-mod acceptance;
-mod invitations;
-mod members;
+pub(crate) mod acceptance;
+pub(crate) mod invitations;
+pub(crate) mod members;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use crate::{Means, Right, pages};
 pub(crate) fn routes(desk: &Arc<Means>) -> Vec<Route> {
     let (read, manage) = (may("members", "read"), may("members", "manage"));
     let route = |path: &str, action, tier, serve| Route { path: path.to_owned(), action, tier, serve };
-    vec![
+    let mut routes = vec![
         route("/api/v1/me/rights", may("public", "read"), "api", get(with(desk, rights))),
         route(
             "/api/v1/me/membership",
@@ -44,8 +44,9 @@ pub(crate) fn routes(desk: &Arc<Means>) -> Vec<Route> {
             "sign_up",
             post("member.joined", with(desk, acceptance::accept)),
         ),
-        route("/invitation", may("public", "read"), "api", get(with(desk, pages::invitation))),
-    ]
+    ];
+    routes.extend(pages::routes(desk));
+    routes
 }
 
 /// What the caller may do here.
@@ -54,6 +55,6 @@ async fn rights(desk: Arc<Means>, call: Asking<()>) -> Result<Vec<Right>, Failur
 }
 
 /// An id of a path; what is none names nothing.
-fn id<T: FromStr>(text: &str) -> Result<T, Failure> {
+pub(crate) fn id<T: FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Failure::NotFound)
 }

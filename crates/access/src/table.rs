@@ -50,7 +50,7 @@ fn verbs(app: &App, matrix: &Matrix) -> Vec<Vec<String>> {
     lines
 }
 
-fn reach(app: &App, collection: Option<&Collection>, grant: &Grant) -> String {
+pub(crate) fn reach(app: &App, collection: Option<&Collection>, grant: &Grant) -> String {
     match &grant.rows {
         Rows::All => "all".to_owned(),
         Rows::Set(set) => named(app, collection, set),
@@ -148,6 +148,7 @@ fn route(app: &App, matrix: &Matrix, (method, path, action, also): Line<'_>) -> 
         "public" => "anyone".to_owned(),
         "account" => "anyone signed in".to_owned(),
         "house" => "anyone, on the apex host".to_owned(),
+        "operator" => "operators, over the admin socket".to_owned(),
         "development" => "anyone, on a development server".to_owned(),
         _ => {
             let both = |who| [Some(action), also].into_iter().flatten().all(|a| matrix.cell(who, a).is_some());

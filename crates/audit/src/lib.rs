@@ -16,11 +16,13 @@ mod http;
 mod jcs;
 mod leaf;
 mod sql;
+mod trail;
 mod verify;
 
 pub use chained::{COMMITMENT, Chained, commitment};
 pub use claims::CLAIMS;
 pub use leaf::{Leaf, leaf_hash};
+pub use trail::{Trace, of_target};
 pub use verify::{Broken, Checker, Report, Why, check, verify_export};
 
 /// The section: reading, exporting and checking a tenant's log.

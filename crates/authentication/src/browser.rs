@@ -1,8 +1,8 @@
 //! Credentials in headers, and cookies going out.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kernel::Failure;
-use route::{Input, Intake, Raw, Reply};
+use route::{Input, Intake, Raw, Reply, page::see_other};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -37,6 +37,27 @@ pub(crate) fn shown(headers: &HeaderMap) -> Result<Shown<'_>, Failure> {
     Ok(cookie(headers, SESSION).map_or(Shown::Nothing, Shown::Cookie))
 }
 
+/// Whether a browser brought a refresh token.
+#[must_use]
+pub fn renewable(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::AUTHORIZATION) && cookie(headers, REFRESH).is_some()
+}
+
+/// The Cookie header of a browser that has just been given these cookies.
+#[must_use]
+pub fn carried(set: &[HeaderValue]) -> Option<HeaderValue> {
+    let start = format!("{SESSION}=");
+    let lines = set.iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.filter(|line| line.starts_with(&start)).filter_map(|line| line.split(';').next());
+    HeaderValue::from_str(pairs.next()?).ok()
+}
+
+/// Set-Cookie lines that end a session in the browser.
+#[must_use]
+pub fn cleared() -> Vec<HeaderValue> {
+    signed_out(true).headers.get_all(header::SET_COOKIE).iter().cloned().collect()
+}
+
 fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(header::COOKIE)
@@ -55,8 +76,18 @@ pub(crate) enum Way {
     Api,
     /// Tokens in cookies, the rest as JSON.
     Cookies,
-    /// A form in a browser: cookies and a page.
+    /// A form in a browser: cookies, and on to a page.
     Form,
+}
+
+/// An address to go on to, when it is a path of this site; sent along with forms and links.
+#[must_use]
+pub(crate) fn onward(next: Option<&str>) -> Option<String> {
+    let fits = |text: &&str| {
+        let plain = text.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\');
+        text.len() <= 600 && plain && text.starts_with('/') && !text.starts_with("//")
+    };
+    next.filter(fits).map(str::to_owned)
 }
 
 /// An input with what else of the request matters here.
@@ -111,15 +142,29 @@ pub(crate) fn signed_in(tokens: &Tokens, way: Way, refresh_lives: i64) -> Result
             let kept = Kept { expires_in: tokens.expires_in, token_type: "Cookie" };
             Reply::json(StatusCode::OK, json(serde_json::to_vec(&kept))?)
         }
-        Way::Form => Reply::new(StatusCode::SEE_OTHER, route::Body::Empty).with(header::LOCATION, "/"),
+        Way::Form => return Ok(entered(tokens, refresh_lives, "/console")),
     };
+    Ok(with_cookies(reply, tokens, refresh_lives))
+}
+
+/// The answer to a form: cookies, and on to `to`.
+pub(crate) fn entered(tokens: &Tokens, refresh_lives: i64, to: &str) -> Reply {
+    with_cookies(see_other(to), tokens, refresh_lives)
+}
+
+/// Cookies of a development issuer's token, which nothing renews.
+pub(crate) fn entered_once(access_token: &str, lives: i64, to: &str) -> Reply {
+    uncached(see_other(to).with(header::SET_COOKIE, &set(SESSION, access_token, "Lax", lives)))
+}
+
+fn with_cookies(reply: Reply, tokens: &Tokens, refresh_lives: i64) -> Reply {
     let reply = reply
         .with(header::SET_COOKIE, &set(SESSION, &tokens.access_token, "Lax", tokens.expires_in))
         .with(header::SET_COOKIE, &set(REFRESH, &tokens.refresh_token, "Strict", refresh_lives));
-    Ok(uncached(match &tokens.device {
+    uncached(match &tokens.device {
         Some(device) => reply.with(header::SET_COOKIE, &set(DEVICE, device, "Strict", refresh_lives)),
         None => reply,
-    }))
+    })
 }
 
 /// The answer to a sign-out.
@@ -131,6 +176,13 @@ pub(crate) fn signed_out(cookies: bool) -> Reply {
     [(SESSION, "Lax"), (REFRESH, "Strict"), (DEVICE, "Strict")]
         .into_iter()
         .fold(reply, |reply, (name, same_site)| reply.with(header::SET_COOKIE, &set(name, "", same_site, 0)))
+}
+
+/// The same for a browser's form.
+pub(crate) fn left(to: &str) -> Reply {
+    cleared().iter().fold(uncached(see_other(to)), |reply, line| {
+        reply.with(header::SET_COOKIE, line.to_str().unwrap_or_default())
+    })
 }
 
 fn uncached(reply: Reply) -> Reply {
@@ -172,6 +224,26 @@ mod tests {
             is(&[("authorization", bad)], None);
         }
         is(&[("authorization", "Bearer a"), ("authorization", "Bearer a")], None);
+    }
+
+    #[test]
+    fn only_paths_of_this_site_are_gone_on_to() {
+        for fine in ["/", "/console", "/w/north/console?after=1&b=%20"] {
+            assert_eq!(onward(Some(fine)).as_deref(), Some(fine));
+        }
+        for bad in ["", "console", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb", "/a b", "javascript:x", "/\u{e9}"] {
+            assert_eq!(onward(Some(bad)), None, "{bad:?}");
+        }
+        assert_eq!(onward(Some(&format!("/{}", "a".repeat(600)))), None);
+        assert_eq!(onward(None), None);
+    }
+
+    #[test]
+    fn a_renewed_session_is_carried() {
+        let lines = [set(REFRESH, "r", "Strict", 1), set(SESSION, "s", "Lax", 1)].map(|l| l.parse().unwrap());
+        assert_eq!(carried(&lines).unwrap(), "__Host-session=s");
+        assert_eq!(carried(&lines[..1]), None);
+        assert_eq!(cleared().len(), 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use kernel::{
 };
 use limits::Strikes;
 use manifest::App;
+use route::page::Frame;
 use store::{Lookup, Revoke};
 use tenancy::{Memory, Tenancy, roster};
 
@@ -60,6 +61,8 @@ pub struct Means {
     pub fetch: Option<Fetch>,
     /// Demo people; only on a development server.
     pub demo: Option<DemoPeople>,
+    /// What every page shares.
+    pub frame: Arc<Frame>,
 }
 
 /// Who is asking. One per server.
@@ -76,6 +79,7 @@ pub struct Authentication {
     pub(crate) passwords: Passwords,
     pub(crate) issuer: Option<Issuer>,
     pub(crate) demo: Option<DemoPeople>,
+    pub(crate) frame: Arc<Frame>,
     sessions: Memory<SessionId, Live>,
     people: Memory<UserId, Person>,
     standings: Memory<(TenantId, UserId), Option<Standing>>,
@@ -128,6 +132,7 @@ impl Authentication {
             rng: means.rng,
             issuer,
             demo: means.demo,
+            frame: means.frame,
             app,
             sessions: Memory::new(CAPACITY),
             people: Memory::new(CAPACITY),
@@ -208,6 +213,12 @@ impl Authentication {
     #[must_use]
     pub fn keeps_identities(&self) -> bool {
         self.issuer.is_none()
+    }
+
+    /// What every page shares.
+    #[must_use]
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
     }
 
     /// The hash of a password that is acceptable, for [`crate::people::enrol`].

@@ -27,6 +27,7 @@ mod sql;
 
 use std::sync::Arc;
 
+pub use browser::{carried, cleared, renewable};
 pub use claims::CLAIMS;
 pub use email::address;
 pub use gate::{Authentication, DemoPeople, Means, external_id};

@@ -75,6 +75,20 @@ impl Row {
     }
 }
 
+/// A session that has not ended, as its own person sees it.
+pub(crate) struct Open {
+    pub id: SessionId,
+    pub method: String,
+    pub created_at: Time,
+    pub used_at: Time,
+}
+
+impl FromRow for Open {
+    fn from_row(row: &store::Row<'_>) -> Result<Self, Failure> {
+        Ok(Self { id: row.get(0)?, method: row.get(1)?, created_at: row.get(2)?, used_at: row.get(3)? })
+    }
+}
+
 /// A session about to begin.
 pub(crate) struct Beginning {
     pub id: SessionId,

@@ -113,6 +113,12 @@ statements! {
          RETURNING counter, ended_at";
     SESSION_END: Change<Control, (SessionId, Time)> =
         "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    SESSION_END_OWN: Change<Control, (SessionId, UserId, Time)> =
+        "UPDATE session SET ended_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    SESSIONS_OF: Query<Control, (UserId, Time), crate::session::Open> =
+        "SELECT s.id, s.method, s.created_at, s.used_at FROM session s JOIN users u ON u.id = s.user_id
+         WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.epoch = u.epoch AND s.used_at > $2
+         ORDER BY s.used_at DESC, s.id LIMIT 50";
     SESSIONS_PURGE: Change<Control, (Time, Time)> =
         "DELETE FROM session WHERE (ended_at IS NOT NULL AND ended_at < $1) OR used_at < $2";
 

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{app, client, screen};
+use crate::{app, attest, client, desk, screen, watch};
 
 /// A multi-tenant SaaS backend whose security page is executable.
 #[derive(Parser)]
@@ -44,13 +44,19 @@ enum Command {
         only: Option<String>,
         /// How to print the verdicts.
         #[arg(long, value_enum, default_value = "table")]
-        format: Report,
+        format: Format,
         /// PostgreSQL for the instance (application role); the embedded engine otherwise.
         #[arg(long)]
         database: Option<String>,
         /// Fail on unproven and unsigned promises too.
         #[arg(long)]
         strict: bool,
+    },
+    /// One round of continuous verification: what `serve` starts. Reads its order from standard input.
+    #[command(hide = true)]
+    Watch {
+        /// The app's folder.
+        app: PathBuf,
     },
     /// Write a new app of under 40 lines.
     New {
@@ -87,15 +93,30 @@ enum Command {
     Import(Transfer),
     /// Take a collection's records out of a running server.
     Export(Transfer),
+    /// Sign a promise that no program can prove: a named statement with a last day.
+    Attest(attest::Attest),
     /// Look after the tenants of a running server.
     #[command(subcommand)]
     Tenant(Tenant),
     /// Look after the people of a running server.
     #[command(subcommand)]
     User(User),
+    /// List what browsers reported as blocked by the content security policy of a running server.
+    Csp {
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// Audit logs.
     #[command(subcommand)]
     Audit(Audit),
+    /// Reports of weaknesses that outsiders sent.
+    #[command(subcommand)]
+    Report(desk::Report),
+    /// The incident register.
+    #[command(subcommand)]
+    Incident(desk::Incident),
+    /// Since when each secret of a running server is the same.
+    Secrets(desk::Desk),
 }
 
 #[derive(clap::Args)]
@@ -129,6 +150,9 @@ struct Serve {
     /// Make no demo tenants.
     #[arg(long)]
     no_demo: bool,
+    /// Let no prober watch the server while it runs.
+    #[arg(long)]
+    no_watch: bool,
     /// Let standard input steer the clock: only for the instance that verify starts.
     #[arg(long, hide = true, value_parser = ["stdin"])]
     steer: Option<String>,
@@ -230,7 +254,7 @@ enum Audit {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Report {
+enum Format {
     Table,
     Json,
     Junit,
@@ -248,7 +272,7 @@ fn environment() -> HashMap<String, String> {
     std::env::vars().collect()
 }
 
-fn data_of(app: &Path, data: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
+pub fn data_of(app: &Path, data: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
     match data {
         Some(data) => Ok(data),
         None => Ok(PathBuf::from("data").join(app::read(app)?.app.id)),
@@ -269,12 +293,13 @@ impl Cli {
             Command::Check { app, explain } => app::check(&app, explain),
             Command::Verify { app, only, format, database, strict } => {
                 let format = match format {
-                    Report::Table => "table",
-                    Report::Json => "json",
-                    Report::Junit => "junit",
+                    Format::Table => "table",
+                    Format::Json => "json",
+                    Format::Junit => "junit",
                 };
                 app::verify(&app, only, format, database, strict)
             }
+            Command::Watch { app } => watch::run(&app),
             Command::New { name } => app::new(&name),
             Command::Checks { probed } => app::checks(probed),
             Command::Page { app, format } => app::page(&app, matches!(format, PageFormat::Html)),
@@ -289,10 +314,18 @@ impl Cli {
                 let data = data_of(&t.app, t.data)?;
                 client::export(&data, &t.operator, &t.tenant, &t.collection, &t.file)
             }
+            Command::Attest(attest) => attest.run(),
             Command::Tenant(tenant) => tenant.run(),
             Command::User(User::Deactivate { acting, email }) => {
                 let data = data_of(&acting.app, acting.data)?;
                 client::act(&data, serde_json::json!({"do": "user.deactivate", "as": acting.operator, "email": email}))
+            }
+            Command::Report(report) => report.run(),
+            Command::Incident(incident) => incident.run(),
+            Command::Secrets(desk) => desk::secrets(desk),
+            Command::Csp { acting } => {
+                let data = data_of(&acting.app, acting.data)?;
+                client::act(&data, serde_json::json!({"do": "csp.list", "as": acting.operator}))
             }
             Command::Audit(Audit::Verify { file }) => app::audit_verify(&file),
         }
@@ -341,6 +374,7 @@ impl Serve {
             log: self.log,
             demo: !self.no_demo,
             steer: self.steer.is_some(),
+            watch: !self.no_watch && self.steer.is_none(),
             environment: environment(),
         };
         app::serve(settings, read)

@@ -1,9 +1,12 @@
 //! `vouchsafe`: serve an app, check it, prove its page.
 
 mod app;
+mod attest;
 mod client;
 mod command;
+mod desk;
 mod screen;
+mod watch;
 
 use clap::Parser as _;
 

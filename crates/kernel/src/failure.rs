@@ -67,6 +67,8 @@ pub enum Failure {
     WrongCredentials,
     /// 423 with Retry-After in seconds: too many failed attempts. Said for unknown accounts too.
     Locked(u32),
+    /// 403 before anything was looked up: a rule of the request filter, by its id.
+    Filtered(&'static str),
     /// 404: outsiders learn nothing.
     NotFound,
     /// 405: the path exists, not with this method; the `Allow` header's value.

@@ -19,5 +19,12 @@ pub const fn off(_check: &str) -> bool {
     false
 }
 
+/// The variable that switches controls off, in a test build: a child process must hear of it too.
+#[cfg(feature = "sabotage")]
+pub const VARIABLE: Option<&str> = Some("VOUCHSAFE_SABOTAGE");
+/// None in a release build.
+#[cfg(not(feature = "sabotage"))]
+pub const VARIABLE: Option<&str> = None;
+
 /// True in a test build that can be sabotaged; its version carries `+sabotage`.
 pub const BUILT_IN: bool = cfg!(feature = "sabotage");

@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod catalogue;
+mod controls;
 mod explain;
 mod fault;
 mod figures;
@@ -18,10 +19,11 @@ mod tree;
 mod units;
 
 pub use catalogue::{Check, CheckKind, check, checks};
+pub use controls::{Control, control, controls};
 pub use explain::{explain, summary};
 pub use fault::{Fault, render, render_warnings};
 pub use model::*;
 pub use new::new_app;
-pub use page::{Page, PageClaim, html, markdown, page};
+pub use page::{Page, PageClaim, html, markdown, page, prose};
 pub use read::{BUILT_IN, RESERVED, read};
 pub use schema::schema;

@@ -638,6 +638,8 @@ pub struct Auth {
     pub mfa: Mfa,
     /// Scheme of password hashes.
     pub password: PasswordScheme,
+    /// At sign-in a hidden member `website` must stay empty.
+    pub honeypot: bool,
     /// What an outage of the breach list does.
     pub breach_closed: bool,
     /// Lockout.

@@ -101,6 +101,10 @@ impl Monitor {
                 let fields = vec![("detail", Field::Text(detail.to_string()))];
                 self.event(Level::Error, request, tenant, "internal failure", fields);
             }
+            Failure::Filtered(rule) => {
+                let fields = vec![("rule", Field::Text((*rule).to_owned()))];
+                self.event(Level::Warn, request, tenant, "request filtered", fields);
+            }
             Failure::Unknown => self.event(Level::Error, request, tenant, "outcome of a write is unknown", Vec::new()),
             Failure::DiskFull => self.event(Level::Error, request, tenant, "the disk is full", Vec::new()),
             _ => {}

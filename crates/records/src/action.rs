@@ -127,6 +127,24 @@ pub(crate) async fn run(
     w.follow(batch, parent.as_deref()).emit(plan.def.event, payload).commit().await
 }
 
+/// The first guard that the record as it is does not meet, whatever the inputs will be. The statement decides again.
+pub(crate) fn hindered<'p>(w: &Writer<'_>, plan: &'p Plan, before: &Before) -> Option<&'p Guard> {
+    let act = Act::new(w, plan, vec![Value::Null; plan.def.input.len()], before);
+    let known = |g: &&Guard| {
+        let operand = match &g.is {
+            Test::In(_) | Test::Set | Test::Unset => None,
+            Test::Less(o) | Test::AtMost(o) | Test::More(o) | Test::AtLeast(o) => Some(o),
+        };
+        ![Some(&g.left), operand].into_iter().flatten().any(|o| matches!(o, Operand::Input(_)))
+    };
+    let failed = plan.def.when.iter().filter(known).find(|g| !act.holds(g, &act.was));
+    if failed.is_some() || !plan.def.input.is_empty() {
+        return failed;
+    }
+    let after = act.after();
+    plan.def.ensure.iter().find(|g| !act.holds(g, &after))
+}
+
 fn text(value: &Value) -> Option<String> {
     if let Value::Text(text) = value { Some(text.clone()) } else { None }
 }

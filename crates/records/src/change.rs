@@ -21,16 +21,20 @@ pub(crate) fn parent(shelf: &Shelf, values: &[Value]) -> Option<String> {
     }
 }
 
-/// A new record.
+/// A new record; `id`: one that was drawn before, so that a form sent twice makes one record.
 pub(crate) async fn create(
     records: &Records,
     shelf: &Shelf,
     tx: Tx<Write>,
     given: &Map<String, Json>,
+    id: Option<String>,
 ) -> Result<Receipt, Failure> {
     let w = Writer::new(records, shelf, tx.permit());
     let mut errors = Errors::default();
-    let fresh = w.fresh(&tx, given, &mut errors).await?;
+    let fresh = match id {
+        None => w.fresh(&tx, given, &mut errors).await?,
+        Some(id) => w.named(&tx, id, given, &mut errors).await?,
+    };
     errors.settle()?;
     let rows = tx.permit().reach().rows.clone();
     if !w.within(&rows, &fresh) {

@@ -27,6 +27,17 @@ pub(crate) async fn head(body: BodyStream) -> Result<(Bytes, BodyStream), Failur
     Ok((head.freeze(), Box::pin(stream::iter(read).chain(body))))
 }
 
+/// The first bytes alone, at most so many.
+pub(crate) async fn start(mut body: BodyStream, most: usize) -> Result<Bytes, Failure> {
+    let mut head = BytesMut::new();
+    while head.len() < most {
+        let Some(piece) = body.next().await else { break };
+        head.extend_from_slice(&piece?);
+    }
+    head.truncate(most);
+    Ok(head.freeze())
+}
+
 /// The type of a file by its first bytes. What it calls itself only chooses among harmless texts.
 pub(crate) fn sniff(head: &[u8], declared: Option<&str>) -> String {
     if let Some(kind) = infer::get(head) {

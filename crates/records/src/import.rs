@@ -27,7 +27,7 @@ const LINE: usize = 4 << 20;
 /// Staged rows of jobs that never ended go after a day.
 const STALE: i64 = 86_400_000;
 /// Columns that every export has and no import sets.
-const SYSTEM: [&str; 7] = ["created_at", "created_by", "updated_at", "version", "published", "published_at", "draft"];
+pub(crate) const SYSTEM: [&str; 7] = ["created_at", "created_by", "updated_at", "version", "published", "published_at", "draft"];
 
 /// How the rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,14 @@ pub(crate) struct Imported {
     pub(crate) ignored: Vec<String>,
 }
 
-/// Runs an import to its end.
+/// Runs an import to its end. `upload`: the stored file that it comes from, which goes with it.
 pub(crate) async fn run(
     records: &Records,
     shelf: &Shelf,
     tx: Tx<kernel::Write>,
     form: Form,
     mut body: BodyStream,
+    upload: Option<&str>,
 ) -> Result<Imported, Failure> {
     if tx.permit().reach().rows != Rows::All {
         return Err(Failure::Refused(Reason::NotGranted));
@@ -102,6 +103,9 @@ pub(crate) async fn run(
     let lost = Failure::internal("records: an import lost rows");
     batch = batch.expect(usize::try_from(count).unwrap_or(0), &stage.publish, args, lost);
     batch = batch.any(&stage.clear, vec![job.as_str().into()]);
+    if let Some(file) = upload {
+        batch = batch.any(&sql::FILE_DROP, (file.to_owned(),));
+    }
     batch = parents.iter().fold(batch, |b, parent| derive::recompute(records, shelf, b, parent, w.now));
     let receipt = batch.commit().await?;
     Ok(Imported { receipt, rows: count, sha256: hash, ignored: ignored.into_keys().collect() })

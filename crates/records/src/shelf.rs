@@ -22,6 +22,8 @@ pub struct Records {
     pub(crate) cursors: cursor::Keys,
     /// What follows from a change of each collection's records.
     pub(crate) sums: Vec<Vec<sql::Write>>,
+    /// Imports that run on their own.
+    pub(crate) imports: crate::run::Runs,
     /// Fractional digits of the app's currency.
     pub(crate) digits: u32,
 }
@@ -67,6 +69,7 @@ impl Records {
             shapes: sql::Shapes::default(),
             clean: Known::default(),
             cursors: cursor::Keys::default(),
+            imports: crate::run::Runs::default(),
             sums: crate::derive::chains(&app.collections),
             app,
         }

@@ -65,15 +65,37 @@ impl<'w> Writer<'w> {
         self.complete(tx, taken, FieldSet::NONE, errors).await
     }
 
+    /// The same under an id that was drawn before: a form sent twice makes one record.
+    pub(crate) async fn named<M: Mode>(
+        &self,
+        tx: &Tx<M>,
+        id: String,
+        given: &Map<String, Json>,
+        errors: &mut Errors,
+    ) -> Result<Fresh, Failure> {
+        let taken = members(self.shelf, &self.allowed, given, self.records.app.currency, errors);
+        self.filled(tx, id, taken, FieldSet::NONE, errors).await
+    }
+
     /// Completes values given in stored form. `trusted` references point at records of the same batch.
     pub(crate) async fn complete<M: Mode>(
         &self,
         tx: &Tx<M>,
+        given: Vec<(usize, Value)>,
+        trusted: FieldSet,
+        errors: &mut Errors,
+    ) -> Result<Fresh, Failure> {
+        self.filled(tx, self.records.rng.id(self.now).to_string(), given, trusted, errors).await
+    }
+
+    async fn filled<M: Mode>(
+        &self,
+        tx: &Tx<M>,
+        id: String,
         mut given: Vec<(usize, Value)>,
         trusted: FieldSet,
         errors: &mut Errors,
     ) -> Result<Fresh, Failure> {
-        let id = self.records.rng.id(self.now).to_string();
         let told: Vec<String> = errors.list.iter().map(|e| e.field.clone()).collect();
         let found = refer::look_up(self, tx, &mut given, trusted, &id, errors).await?;
         let mut values: Vec<Value> = vec![Value::Null; self.shelf.def.fields.len()];

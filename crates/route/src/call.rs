@@ -8,7 +8,7 @@ use kernel::{Action, Failure, Mode, Permit, Read, Write};
 use serde_json::Value;
 use store::{Receipt, Store, Tx};
 
-use crate::{Input, Intake, Output, Raw, Reply};
+use crate::{Input, Intake, Mishap, Output, Raw, Reply};
 
 /// What a handler is given; nothing else of the server reaches it.
 pub struct Call<M: Mode, In> {
@@ -21,6 +21,14 @@ pub struct Call<M: Mode, In> {
 pub type Asking<In> = Call<Read, In>;
 /// A call that changes.
 pub type Changing<In> = Call<Write, In>;
+
+/// A form that was refused, to be shown again: path and query as an input, and the mishap.
+pub struct Redraw<In> {
+    /// Under a permit to read for the same action.
+    pub call: Asking<In>,
+    /// What is wrong, and what was typed.
+    pub mishap: Mishap,
+}
 
 /// An answer to a changing call; only a durable commit gives one.
 pub struct Done<Out>(StatusCode, Out);
@@ -39,9 +47,24 @@ impl<Out> Done<Out> {
     }
 }
 
+impl<Out> Done<Out> {
+    /// The same change, told in another way: a page's redirect for what the API answers as JSON.
+    pub fn answer<New>(self, body: New) -> Done<New> {
+        Done(self.0, body)
+    }
+    /// The same change, told in another way.
+    ///
+    /// # Errors
+    /// Those of `tell`.
+    pub fn told<New>(self, tell: impl FnOnce(Out) -> Result<New, Failure>) -> Result<Done<New>, Failure> {
+        Ok(Done(self.0, tell(self.1)?))
+    }
+}
+
 /// An answer on its way.
 pub type Pending = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>;
 type Erased<M> = Box<dyn Fn(&Store, Permit<M>, Raw, Prepare<M>) -> Pending + Send + Sync>;
+type Again = Box<dyn Fn(&Store, Permit<Read>, Raw, Mishap) -> Pending + Send + Sync>;
 type Prepare<M> = Option<Box<dyn FnOnce(&mut Tx<M>) + Send>>;
 
 /// A handler with its types erased.
@@ -68,9 +91,28 @@ pub struct Serve {
     pub run: Run,
     /// A second right that must be held, whatever it reaches.
     pub also: Option<Action>,
+    /// Where a browser's form goes wrong: the page again, with what is wrong and what was typed.
+    pub redraw: Option<Again>,
 }
 
 impl Serve {
+    /// A browser whose form was refused gets `handler`'s page, under the failure's status, instead of a problem document.
+    #[must_use]
+    pub fn redrawn<In, Out, F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Redraw<In>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, Failure>> + Send + 'static,
+        In: Input,
+        Out: Output,
+    {
+        self.redraw = Some(Box::new(move |store, permit, raw, mishap| {
+            let tx = Tx::open(store, permit);
+            let status = StatusCode::from_u16(mishap.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let pending = In::read(raw).map(|input| handler(Redraw { call: Call { tx, input }, mishap }));
+            Box::pin(async move { pending?.await?.reply(status) })
+        }));
+        self
+    }
     /// With schemas known only at start, such as a collection's.
     #[must_use]
     pub fn described(mut self, takes: Value, gives: Value) -> Self {
@@ -102,7 +144,7 @@ where
 {
     let run = Run::Read(erase(handler, |out| (StatusCode::OK, out)));
     let (takes, gives) = (In::schema(), Out::schema());
-    Serve { method: Method::GET, event: "", intake: Intake::None, takes, gives, run, also: None }
+    Serve { method: Method::GET, event: "", intake: Intake::None, takes, gives, run, also: None, redraw: None }
 }
 
 /// A POST that changes nothing: no leaf, no receipt.
@@ -137,7 +179,7 @@ where
 {
     let run = Run::Write(erase(handler, |Done(status, out)| (status, out)));
     let (takes, gives) = (In::schema(), Out::schema());
-    Serve { method: Method::POST, event, intake: In::INTAKE, takes, gives, run, also: None }
+    Serve { method: Method::POST, event, intake: In::INTAKE, takes, gives, run, also: None, redraw: None }
 }
 
 macro_rules! methods {

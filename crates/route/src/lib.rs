@@ -15,17 +15,20 @@
 
 mod call;
 mod input;
+mod mishap;
+pub mod page;
 mod problem;
 mod reply;
 
 use std::time::Duration;
 
 pub use call::{
-    Asking, Call, Changing, Done, Pending, Run, Serve, delete, get, get_audited, patch, post, post_read, put, with,
+    Asking, Call, Changing, Done, Pending, Redraw, Run, Serve, delete, get, get_audited, patch, post, post_read, put, with,
 };
 pub use input::{BodyStream, Input, Intake, Raw, form};
 pub use kernel::may;
 use kernel::{Action, Claim};
+pub use mishap::{Kept, Mishap, wait};
 pub use problem::{Problem, problem, status};
 pub use reply::{Body, Html, Output, Reply};
 

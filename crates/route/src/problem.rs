@@ -41,7 +41,7 @@ pub const fn status(failure: &Failure) -> StatusCode {
         Failure::Locked(_) => StatusCode::LOCKED,
         Failure::NotFound => StatusCode::NOT_FOUND,
         Failure::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-        Failure::Refused(_) => StatusCode::FORBIDDEN,
+        Failure::Refused(_) | Failure::Filtered(_) => StatusCode::FORBIDDEN,
         Failure::ModuleOff(_) => StatusCode::PAYMENT_REQUIRED,
         Failure::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         Failure::Conflict(_) | Failure::Unique(_) | Failure::Reference => StatusCode::CONFLICT,
@@ -85,6 +85,9 @@ pub fn problem(failure: Failure) -> Problem {
         Failure::NotFound => plain("not-found", "There is nothing here"),
         Failure::MethodNotAllowed(allow) => {
             Problem { allow: Some(allow), ..plain("method-not-allowed", "This method is not possible here") }
+        }
+        Failure::Filtered(rule) => {
+            Problem { code: Some(rule), ..plain("filtered", "A rule of the request filter refuses this") }
         }
         Failure::Refused(reason) => Problem { code: Some(reason.code()), ..plain("refused", refusal(reason)) },
         Failure::ModuleOff(module) => Problem {

@@ -40,8 +40,36 @@ struct Order {
     subject: Option<String>,
     method: Option<String>,
     path: Option<String>,
+    attestation: Option<Attestation>,
     #[serde(rename = "type")]
     kind: Option<String>,
+}
+
+/// What a person signs; who signs is who acts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attestation {
+    subject: String,
+    statement: String,
+    evidence: Option<String>,
+    /// Last day (`2027-01-31`) or moment.
+    expires: Option<String>,
+    days: Option<i64>,
+}
+
+impl Attestation {
+    fn wish(self, name: &str, now: kernel::Time) -> Result<disclosure::Wish, Failure> {
+        let moment = |text: &str| {
+            let whole = if text.len() == 10 { format!("{text}T23:59:59Z") } else { text.to_owned() };
+            kernel::Time::parse(&whole).ok_or(Failure::bad("`expires` is a day such as 2027-01-31"))
+        };
+        let expires = match (self.expires.as_deref(), self.days) {
+            (Some(text), _) => Some(moment(text)?),
+            (None, days) => days.map(|days| now.plus(days.saturating_mul(86_400_000))),
+        };
+        let Self { subject, statement, evidence, .. } = self;
+        Ok(disclosure::Wish { subject, name: name.to_owned(), statement, evidence, expires })
+    }
 }
 
 /// Listens on `<data>/admin.sock` until the runtime ends.
@@ -130,7 +158,19 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             "nodes": 1,
             "regions": server.app.regions.iter().map(|r| r.id).collect::<Vec<_>>(),
             "engine": server.engine,
+            "posture": server.posture.get(),
+            "filter": transport::RULES,
+            "blocklist": server.blocklist.declared().then(|| server.blocklist.standing(server.clock.now())),
         })),
+        "attest" => {
+            let wanted = order.attestation.ok_or(Failure::bad("`attestation` is missing"))?;
+            let wish = wanted.wish(who, server.clock.now())?;
+            let tx = server.house_tx(who, "promise.attested").await?;
+            let (_, made) = server.disclosure.attest(tx, wish).await?;
+            Ok(json!({"signed": made.subject, "by": made.name, "until": made.expires_at}))
+        }
+        "attest.due" => server.disclosure.reminders(&server.house_tx(who, "promise.attested").await?).await,
+        "csp.list" => Ok(violations(server)),
         "tenant.create" => {
             let slug = order.slug.as_deref().ok_or(Failure::bad("`slug` is missing"))?;
             let wish = people::Wish {
@@ -185,6 +225,16 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
         }
         _ => Err(Failure::bad("unknown order")),
     }
+}
+
+/// What browsers reported as blocked, the most frequent first.
+fn violations(server: &Server) -> Value {
+    let mut seen = server.violations.list();
+    seen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let line = |(v, times): &(transport::Violation, u64)| {
+        json!({"times": times, "directive": v.directive, "page": v.page, "blocked": v.blocked})
+    };
+    Value::Array(seen.iter().map(line).collect())
 }
 
 /// Calls one route as the operator; what follows the order on the socket is the body.

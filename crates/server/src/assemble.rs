@@ -16,7 +16,7 @@ use store::{Engine, Lookup, Options, Store};
 use tenancy::{Hosts, Tenancy};
 use transport::{Mode, Transport};
 
-use crate::{Server, demo, health, jobs, openapi, router::Router};
+use crate::{Server, demo, health, jobs, openapi, router::Router, watch};
 
 /// Everything the sections are made from.
 pub(crate) struct Parts {
@@ -31,11 +31,18 @@ pub(crate) struct Parts {
     pub(crate) monitor: Monitor,
     pub(crate) hosts: Hosts,
     pub(crate) mode: Mode,
+    pub(crate) lock: transport::Lock,
+    pub(crate) blocklist: transport::Blocklist,
     pub(crate) session_keys: Vec<Secret>,
     pub(crate) fetch: Option<Fetch>,
     pub(crate) demo: Option<DemoPeople>,
     pub(crate) mail: integrations::Way,
     pub(crate) site: Option<PathBuf>,
+    pub(crate) stores: disclosure::Stores,
+    pub(crate) policies: Vec<disclosure::Policy>,
+    pub(crate) advisories: Option<disclosure::Advisories>,
+    /// Measured figures for the page.
+    pub(crate) live: disclosure::Live,
 }
 
 fn words(failure: kernel::Failure) -> String {
@@ -72,9 +79,10 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     let vault = Vault::new(lookup.clone(), parts.roots, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock))
         .map_err(words)?;
     vault.check().await.map_err(words)?;
-    let transport = Transport::new(keys.peer, &app.edge, parts.mode);
+    let transport = Transport::new(keys.peer, &app.edge, parts.mode).locked(parts.lock);
     let tenancy = Arc::new(Tenancy::new(keys.site, keys.tenant, lookup.clone(), Arc::clone(&app), parts.hosts));
     let strikes = Arc::new(Strikes::new(app.auth.lockout.failures, app.auth.lockout.lasts, Arc::clone(&clock)));
+    let frame = Arc::new(route::page::Frame::new(Arc::clone(&app), &parts.page, development));
     let authentication = Authentication::new(Means {
         caller: keys.caller,
         principal: keys.principal,
@@ -87,6 +95,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         session_keys: parts.session_keys,
         fetch: parts.fetch,
         demo: parts.demo,
+        frame: Arc::clone(&frame),
     });
     let authentication = Arc::new(authentication.map_err(words)?);
     let records = Records::new(records::Parts {
@@ -103,11 +112,23 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         vault: vault.clone(),
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
+        build: crate::VERSION.to_owned(),
+        live: parts.live,
+        monitor: monitor.clone(),
     }));
+    disclosure.set_desk(disclosure::Setup {
+        frame: Arc::clone(&frame),
+        stores: parts.stores,
+        policies: parts.policies,
+        advisories: parts.advisories,
+    });
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
+    let files = Section { routes: route::page::assets::routes(), ..Section::default() };
+    let violations = transport::Reports::new(monitor.clone());
     let mut sections = vec![
+        files,
         health::section(&about),
-        transport::section(&transport::Reports::new(monitor.clone())),
+        transport::section(&violations),
         audit::section(),
         tenancy::section(),
         authentication::section(&authentication),
@@ -123,6 +144,9 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         vault: vault.clone(),
         rng: Arc::clone(&rng),
     }));
+    sections.push(records::console(&records, &access, &frame));
+    let gate = Arc::clone(&access);
+    frame.judge(move |who, action| gate.weigh(who, action));
     let (mut routes, mut work) = (Vec::new(), Vec::new());
     for Section { routes: theirs, jobs, .. } in sections {
         routes.extend(theirs);
@@ -130,7 +154,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     }
     // The gate decides for jobs too: each holds its own declared action.
     let seeding = development.then_some(demo::DUTY);
-    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).chain([jobs::PUBLISHER]).collect());
+    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).chain([jobs::PUBLISHER, jobs::READER, watch::WATCHER]).collect());
     routes.retain(|route| development || route.action.resource != "development");
     let router = Router::new(routes).map_err(words)?;
     let _first = about.openapi.set(serde_json::to_vec(&openapi::document(&app, &router)).unwrap_or_default().into());
@@ -150,12 +174,17 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         tenancy,
         authentication,
         access,
+        frame,
         limits,
+        filter: transport::Filter::new().map_err(words)?,
+        blocklist: parts.blocklist,
+        violations,
         records,
         disclosure,
         router,
         jobs: work.into_iter().map(|job| (job, tokio::sync::Notify::new())).collect(),
         site: parts.site,
+        posture: std::sync::OnceLock::new(),
         engine,
         store,
     });
@@ -202,11 +231,17 @@ pub fn describe(app: App) -> Result<Described, String> {
         rng: Arc::new(encryption::OsRng),
         hosts: Hosts { scheme: "https", apex: app.domain.clone(), port: None, development: false },
         mode: Mode::Production { proxies: Vec::new() },
+        lock: transport::Lock::None,
+        blocklist: transport::Blocklist::default(),
         session_keys: Vec::new(),
         fetch: Some(Arc::new(|_| Box::pin(async { Err(kernel::Failure::Busy(1)) }))),
         demo: None,
         mail: integrations::Way::Folder(integrations::Mailbox::new(scratch.path().join("mail"))),
         site: None,
+        stores: disclosure::Stores::default(),
+        policies: Vec::new(),
+        advisories: None,
+        live: Arc::new(|_| None),
         app: Arc::clone(&app),
     }))?;
     let lines =

@@ -24,8 +24,9 @@ impl Clock for Machine {
 
 impl Machine {
     /// Follows commands on `from`, one a line: `advance <milliseconds>`; each is answered by the caller seeing time move.
-    /// Ends when `from` ends. Only the instance that `verify` starts has such a descriptor.
-    pub fn follow(self: &Arc<Self>, from: impl Read + Send + 'static) {
+    /// When `from` ends, whoever steered is gone, and `orphaned` is told. Only the instance that `verify` starts has such a
+    /// descriptor.
+    pub fn follow(self: &Arc<Self>, from: impl Read + Send + 'static, orphaned: Arc<tokio::sync::Notify>) {
         let clock = Arc::clone(self);
         std::thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -33,6 +34,7 @@ impl Machine {
                     clock.0.fetch_add(millis, Ordering::SeqCst);
                 }
             }
+            orphaned.notify_one();
         });
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use kernel::{Action, Failure, Permit, Read, RequestId, Site, TenantId, Time, Write, may};
+use monitoring::Level;
 use route::{Job, Raw, Run};
 use store::Tx;
 
@@ -90,6 +91,39 @@ async fn publish_in(server: &Server, tenant: TenantId) -> Result<(), Failure> {
     }
     let permit: Permit<Write> = server.access.permit(who, PUBLISHER.1, "records.published", true).await?;
     server.records.publish_due(Tx::open(&server.store, permit)).await.map(|_| ())
+}
+
+/// Looks every few seconds whether a list of blocked addresses was written, and says once an hour when one is too old.
+pub(crate) fn blocklist(server: &Arc<Server>) {
+    if !server.blocklist.declared() {
+        return;
+    }
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let mut told = Time(i64::MIN);
+        loop {
+            let now = server.clock.now();
+            if server.blocklist.standing(now).stale && now.0.saturating_sub(told.0) > 3_600_000 {
+                told = now;
+                server.monitor.event(Level::Warn, None, None, "a blocklist is missing or too old", Vec::new());
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if let Err(why) = server.blocklist.refresh() {
+                server.monitor.event(Level::Warn, None, None, "a blocklist cannot be read", vec![("why", why.into())]);
+            }
+        }
+    });
+}
+
+/// Name and duty of the job that stores what the page says.
+pub(crate) const READER: (&str, Action) = ("page.read", may("house", "read_page"));
+
+/// Compares the page with what it said at the last start, and keeps both. Once, before anything is served.
+pub(crate) async fn read_page(server: &Server) -> Result<(), Failure> {
+    let caller = server.authentication.job(server.inside(server.clock.now()), READER.0);
+    let who = server.authentication.principal(server.tenancy.enter(caller, TenantId::HOUSE).await?).await?;
+    let permit: Permit<Write> = server.access.permit(who, READER.1, "page.published", true).await?;
+    server.disclosure.compare(Tx::open(&server.store, permit)).await.map(|_| ())
 }
 
 /// Wakes the jobs that drain outbox rows of this kind: those whose names begin with it.

@@ -3,15 +3,18 @@
 
 mod admin;
 mod assemble;
+mod browser;
 mod clock;
 mod demo;
 mod health;
 mod jobs;
+mod links;
 mod listen;
 mod metrics;
 mod openapi;
 mod people;
 mod pipeline;
+mod posture;
 mod preface;
 mod ready;
 mod replay;
@@ -19,6 +22,7 @@ mod router;
 mod settings;
 mod site;
 mod start;
+mod watch;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -60,8 +64,12 @@ pub struct Server {
     tenancy: Arc<Tenancy>,
     authentication: Arc<Authentication>,
     access: Arc<Access>,
+    /// What every page shares.
+    frame: Arc<route::page::Frame>,
     limits: Limits,
-    #[expect(dead_code, reason = "the sections' own routes use it until verdicts come in")]
+    filter: transport::Filter,
+    blocklist: transport::Blocklist,
+    violations: Arc<transport::Reports>,
     disclosure: Arc<disclosure::Disclosure>,
     records: Arc<Records>,
     router: Router,
@@ -69,6 +77,8 @@ pub struct Server {
     jobs: Vec<(Job, tokio::sync::Notify)>,
     /// Folder of static files, if the app has one.
     site: Option<PathBuf>,
+    /// What it found on its machine; known once it listens.
+    posture: std::sync::OnceLock<posture::Posture>,
     /// `sqlite` or `postgres`.
     engine: &'static str,
 }

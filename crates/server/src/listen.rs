@@ -66,6 +66,9 @@ pub(crate) async fn serve(
             },
             () = &mut stop => break,
         };
+        if server.blocklist.holds(peer.ip()) {
+            continue;
+        }
         // Everybody behind a declared proxy shares its address.
         let guard = if server.transport.is_proxy(peer.ip()) { None } else { Some(connections.enter(peer.ip())) };
         if matches!(guard, Some(None)) {
@@ -124,7 +127,7 @@ pub(crate) async fn redirect(server: Arc<Server>, listener: TcpListener) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Some(guard) = connections.enter(peer.ip()) else { continue };
+        let Some(guard) = connections.enter(peer.ip()).filter(|_| !server.blocklist.holds(peer.ip())) else { continue };
         let (server, builder) = (Arc::clone(&server), Arc::clone(&builder));
         tokio::spawn(async move {
             let _guard = guard;

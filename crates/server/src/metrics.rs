@@ -9,12 +9,13 @@ use tokio::{
 
 use crate::Server;
 
-/// Answers every request on `address` with the counters.
+/// Answers every request on `address` with the counters; the address it got.
 ///
 /// # Errors
 /// Words for the terminal.
-pub(crate) async fn listen(server: &Arc<Server>, address: SocketAddr) -> Result<(), String> {
+pub(crate) async fn listen(server: &Arc<Server>, address: SocketAddr) -> Result<SocketAddr, String> {
     let listener = TcpListener::bind(address).await.map_err(|e| format!("--metrics {address}: {e}"))?;
+    let bound = listener.local_addr().map_err(|e| format!("--metrics {address}: {e}"))?;
     let server = Arc::clone(server);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -29,7 +30,7 @@ pub(crate) async fn listen(server: &Arc<Server>, address: SocketAddr) -> Result<
             });
         }
     });
-    Ok(())
+    Ok(bound)
 }
 
 impl Server {

@@ -9,15 +9,19 @@ use std::{
 
 use encryption::hash;
 use futures_util::FutureExt as _;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use kernel::{Failure, Principal, RequestId, TenantId, Time};
+use kernel::{Failure, Home, Principal, RequestId, TenantId, Time};
 use limits::{Quota, Who};
 use monitoring::Line;
 use route::{BodyStream, Intake, Raw, Reply, Route, Run};
 use transport::{About, Body};
 
-use crate::{Server, replay, site};
+use crate::{
+    Server,
+    browser::{self, Asked},
+    replay, site,
+};
 
 /// What the log line will say; filled in as stages pass.
 struct Trace {
@@ -29,6 +33,10 @@ struct Trace {
     secure: bool,
     address: IpAddr,
     quota: Option<Quota>,
+    /// Whose pages a refusal looks like.
+    home: Option<Arc<Home>>,
+    /// Cookies of a session that went on by itself.
+    cookies: Vec<HeaderValue>,
 }
 
 /// Answers one request, whatever it is.
@@ -49,12 +57,15 @@ pub(crate) async fn pass(
         secure: tls,
         address: socket.ip(),
         quota: None,
+        home: None,
+        cookies: Vec::new(),
     };
+    let asked = Asked::new(&request);
     let (method, head) = (request.method().clone(), request.method() == Method::HEAD);
     let clear = framed(request.headers());
     let answer = if clear {
         // A panic is a bug: its place goes to the log, the client learns that it is ours, and the server goes on.
-        let answered = AssertUnwindSafe(stages(&server, socket, tls, request, &mut trace)).catch_unwind().await;
+        let answered = AssertUnwindSafe(stages(&server, socket, tls, request, &asked, &mut trace)).catch_unwind().await;
         answered.unwrap_or(Err(Failure::internal("a handler panicked")))
     } else {
         Err(Failure::bad("a transfer coding other than chunked"))
@@ -62,7 +73,17 @@ pub(crate) async fn pass(
     if let Err(Failure::TooMany { retry_after, tier }) = &answer {
         trace.quota = server.limits.spent(tier, *retry_after);
     }
-    let reply = answer.unwrap_or_else(|failure| refuse(&server, &trace, failure));
+    let mut reply = match answer {
+        Ok(reply) => reply,
+        Err(failure) if asked.wants_page() => {
+            server.monitor.failure(&failure, Some(trace.request), trace.tenant);
+            browser::refusal(&server, trace.home.as_deref(), &asked, failure)
+        }
+        Err(failure) => refuse(&server, &trace, failure),
+    };
+    if !reply.headers.contains_key(header::SET_COOKIE) {
+        reply.headers.extend(trace.cookies.drain(..).map(|cookie| (header::SET_COOKIE, cookie)));
+    }
     let status = reply.status;
     let about = About {
         request: trace.request,
@@ -96,6 +117,7 @@ async fn stages(
     socket: SocketAddr,
     tls: bool,
     request: Request<Incoming>,
+    asked: &Asked,
     trace: &mut Trace,
 ) -> Result<Reply, Failure> {
     if kernel::sabotage::off("obs.error_scrub") {
@@ -103,19 +125,40 @@ async fn stages(
         server.monitor.failure(&told, Some(trace.request), None);
     }
     let (parts, body) = request.into_parts();
-    let headers = parts.headers;
+    let mut headers = parts.headers;
+
+    // What only an attack says is answered before anything is looked up.
+    server.filter.check(&parts.uri, &headers)?;
 
     // Who is at the other end, and which host they came to.
     let peer = server.transport.peer(socket, &headers, trace.request, tls, trace.at)?;
     trace.secure = peer.secure();
     trace.address = peer.address();
+    if server.blocklist.holds(peer.address()) {
+        return Err(Failure::Filtered("blocklist"));
+    }
     let site = server.tenancy.site(peer, host(&parts.uri, &headers)?).await?;
 
     // Which credential they showed, and which tenant that makes it.
-    let caller = server.authentication.caller(site, &headers).await?;
+    let mut caller = server.authentication.caller(site, &headers).await?;
+    if let Some(renewed) = browser::renewed(server, &caller, asked, &headers).await? {
+        trace.cookies = renewed.cookies;
+        if let Some(cookie) = renewed.cookie {
+            headers.insert(header::COOKIE, cookie);
+            caller = server.authentication.caller(caller.site().clone(), &headers).await?;
+        }
+    }
     let path = parts.uri.path();
-    let (tenant, rest) = server.tenancy.tenant(caller, path).await?;
+    let stranger = *caller.credential() == kernel::Credential::None;
+    let (tenant, rest) = match server.tenancy.tenant(caller, path).await {
+        // Which workspaces there are is nobody's business; a visitor's browser is sent to sign in for any of them.
+        Err(Failure::NotFound) if stranger && path.starts_with("/w/") && asked.wants_page() => {
+            return Err(Failure::SignInNeeded);
+        }
+        found => found?,
+    };
     trace.tenant = Some(tenant.home().id);
+    trace.home = Some(Arc::clone(tenant.home()));
     if tenant.delivery() && !parts.method.is_safe() {
         return Err(Failure::MethodNotAllowed("GET, HEAD".to_owned()));
     }
@@ -141,13 +184,6 @@ async fn stages(
     let principal = server.authentication.principal(tenant).await?;
     trace.actor = Line::kind(principal.actor());
 
-    // Within their budget; visitors' budgets per account are counted once the body names the account.
-    let late = needs_account(server, route, &principal);
-    if !late {
-        trace.quota = Some(spend(server, route, matched.template, &principal, None)?);
-    }
-
-    // May they? Then the body, and the handler. A refusal that only the handler can know leaves its leaf all the same.
     let raw = Raw {
         params: matched.params,
         query: query(parts.uri.query())?,
@@ -155,6 +191,52 @@ async fn stages(
         body: bytes::Bytes::new(),
         stream: None,
     };
+    let again = asked.form.then(|| route.serve.redraw.as_ref()).flatten().map(|redraw| (redraw, browser::copy(&raw)));
+    let step = Step { server, route, template: matched.template, principal: &principal, noted };
+    let mut typed = bytes::Bytes::new();
+    let answer = answer(&step, raw, body, &mut typed, trace).await;
+    match (answer, again) {
+        (Err(failure), Some((redraw, raw))) if browser::mends(&failure, route.action.resource == "public") => {
+            if let Failure::TooMany { retry_after, tier } = &failure {
+                trace.quota = server.limits.spent(tier, *retry_after);
+            }
+            server.monitor.failure(&failure, Some(trace.request), trace.tenant);
+            let permit = server.access.permit(principal.clone(), route.action, "", false).await?;
+            browser::redrawn(failure, &typed, |mishap| redraw(&server.store, permit, raw, mishap)).await
+        }
+        // A name that is no file of ours may be one of the app's own.
+        (Err(Failure::NotFound), _) if matched.template == route::page::assets::PATH => {
+            trace.template = "site";
+            site::file(server, principal.home(), rest).await
+        }
+        (answer, _) => answer,
+    }
+}
+
+/// A request at its route.
+struct Step<'r> {
+    server: &'r Server,
+    route: &'r Route,
+    template: &'static str,
+    principal: &'r Principal,
+    noted: bool,
+}
+
+async fn answer(
+    step: &Step<'_>,
+    raw: Raw,
+    body: Incoming,
+    typed: &mut bytes::Bytes,
+    trace: &mut Trace,
+) -> Result<Reply, Failure> {
+    let Step { server, route, template, principal, noted } = *step;
+    // Within their budget; visitors' budgets per account are counted once the body names the account.
+    let late = needs_account(server, route, principal);
+    if !late {
+        trace.quota = Some(spend(server, route, template, principal, None)?);
+    }
+
+    // May they? Then the body, and the handler. A refusal that only the handler can know leaves its leaf all the same.
     let total = (!matches!(route.serve.intake, Intake::Stream(_))).then(|| flood(server.app.edge.flood.total));
     let (action, event) = (route.action, route.serve.event);
     if let Some(also) = route.serve.also {
@@ -162,8 +244,9 @@ async fn stages(
     }
     let ready = async |raw, trace: &mut Trace| {
         let raw = within(total, Failure::TooSlow, take(server, route, raw, body)).await?;
+        *typed = raw.body.clone();
         if late {
-            trace.quota = Some(spend(server, route, matched.template, &principal, account(&raw))?);
+            trace.quota = Some(spend(server, route, template, principal, account(&raw))?);
         }
         Ok(raw)
     };
@@ -177,11 +260,11 @@ async fn stages(
             let permit = server.access.permit(principal.clone(), action, event, noted).await?;
             let raw = ready(raw, trace).await?;
             let run = |raw, prepare| run(&server.store, permit, raw, prepare);
-            within(total, Failure::Unknown, replay::once(server, &principal, matched.template, raw, run)).await
+            within(total, Failure::Unknown, replay::once(server, principal, template, raw, run)).await
         }
     };
     match answer {
-        Err(failure @ Failure::Refused(_)) => Err(server.access.refused(&principal, action, event, failure).await),
+        Err(failure @ Failure::Refused(_)) => Err(server.access.refused(principal, action, event, failure).await),
         answer => answer,
     }
 }
@@ -241,7 +324,13 @@ async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> R
                 other => other,
             })?;
         }
-        Intake::Whole(cap) => raw.body = transport::whole(body, cap.min(server.app.edge.flood.body), idle).await?,
+        Intake::Whole(cap) => {
+            raw.body = transport::whole(body, cap.min(server.app.edge.flood.body), idle).await?;
+            if server.app.auth.honeypot && matches!(route.action.verb, "sign_in" | "sign_up") {
+                let kind = raw.media_type();
+                raw.body = transport::people_only(raw.body, kind.as_deref())?;
+            }
+        }
         Intake::Stream(cap) => {
             let stream: BodyStream = transport::stream(body, cap, idle)?;
             raw.stream = Some(stream);
@@ -263,8 +352,12 @@ fn account(raw: &Raw) -> Option<String> {
     struct Named {
         email: Option<String>,
     }
-    let named: Named = serde_json::from_slice(&raw.body).ok()?;
-    let email = named.email?.trim().to_lowercase();
+    let email = if raw.media_type().is_some_and(|kind| kind == "application/x-www-form-urlencoded") {
+        route::form(&raw.body).ok()?.into_iter().find(|(name, _)| name == "email").map(|(_, value)| value)?
+    } else {
+        serde_json::from_slice::<Named>(&raw.body).ok()?.email?
+    };
+    let email = email.trim().to_lowercase();
     Some(hex::encode(hash::sha256(email.as_bytes())))
 }
 
@@ -327,6 +420,8 @@ pub(crate) async fn insist(server: &Server, socket: SocketAddr, request: &Reques
         secure: false,
         address: socket.ip(),
         quota: None,
+        home: None,
+        cookies: Vec::new(),
     };
     let answer = async {
         let host = host(request.uri(), request.headers())?;

@@ -36,6 +36,8 @@ pub struct Settings {
     pub demo: bool,
     /// Whether standard input steers the clock: only for the instance that `verify` starts.
     pub steer: bool,
+    /// Whether a prober watches the server as long as it runs.
+    pub watch: bool,
     /// The environment, read once.
     pub environment: HashMap<String, String>,
 }
@@ -153,6 +155,10 @@ pub(crate) fn off(settings: &Settings, app: &App) -> Vec<String> {
         if hook.secrets.iter().all(|s| resolve(settings, s).is_none()) {
             off.push(format!("webhooks.in.{}", hook.id));
         }
+    }
+    let missing = |p: &Pointer| matches!(p, Pointer::File(path) if fs::metadata(path).is_err());
+    if !app.edge.blocklist.is_empty() && (settings.development() || app.edge.blocklist.iter().any(missing)) {
+        off.push("edge.blocklist".to_owned());
     }
     if let Some(dsn) = &app.observability.sentry
         && resolve(settings, dsn).is_none()

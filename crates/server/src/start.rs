@@ -4,20 +4,22 @@ use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sy
 
 use authentication::{DemoPeople, Fetch};
 use encryption::{OsRng, hash};
-use kernel::{Clock, Failure, Rng, Secret};
-use manifest::{App, Page};
+use kernel::{Clock, Failure, Rng, Secret, Time};
+use manifest::{App, OriginLock, Page, Pointer};
 use monitoring::{Level, Monitor, Sink};
 use store::Engine;
 use tenancy::Hosts;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use transport::Mode;
+use transport::{Blocklist, Lock, Mode};
 
 use crate::{
     Machine, Ready, Server, Settings, admin,
     assemble::{Parts, assemble},
-    demo, jobs, listen, metrics,
+    demo, jobs, links::Link, listen, metrics,
+    posture::{self, Posture},
     settings::{self, Kept},
+    watch,
 };
 
 /// A server that answers.
@@ -25,6 +27,8 @@ pub struct Running {
     server: Arc<Server>,
     ready: Ready,
     serving: tokio::task::JoinHandle<()>,
+    watching: Option<tokio::task::JoinHandle<()>>,
+    orphaned: Arc<tokio::sync::Notify>,
     stop: Arc<tokio::sync::Notify>,
 }
 
@@ -44,12 +48,16 @@ impl Running {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
+            () = self.orphaned.notified() => {}
         }
         self.end().await;
         Ok(())
     }
     /// Ends in order: no new connections, requests under way finish, files are closed.
     pub async fn end(self) {
+        if let Some(watching) = &self.watching {
+            watching.abort();
+        }
         self.stop.notify_one();
         let _joined = self.serving.await;
         let _summaries = self.server.access.summarise(true).await;
@@ -116,6 +124,32 @@ fn fetch(settings: &Settings, app: &App) -> Result<Option<Fetch>, String> {
     })))
 }
 
+/// Every service behind us is private or reached over verified TLS (`edge.services`).
+async fn links(settings: &Settings, app: &App, engine: &Engine) -> Result<(), String> {
+    let mut links = Vec::new();
+    if let Engine::Postgres { url, owner } = engine {
+        links.push(Link::database("--database", url));
+        links.extend(owner.as_deref().map(|url| Link::database("VOUCHSAFE_DATABASE_OWNER", url)));
+    }
+    if let Some(url) = settings::resolve(settings, &app.mail.smtp) {
+        links.extend(url.expose_str().map(|url| Link::mail("mail.smtp", url.trim())));
+    }
+    for link in links {
+        link.check(app.edge.private_services).await?;
+    }
+    Ok(())
+}
+
+/// Counters are for the machine's own networks.
+fn exposed(settings: &Settings) -> Result<(), String> {
+    match settings.metrics {
+        Some(address) if posture::public(address) && !kernel::sabotage::off("ops.exposed_ports") => {
+            Err(format!("--metrics {address}: counters are not for the public; listen on a private address"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn mode(settings: &Settings, app: &App) -> Result<Mode, String> {
     if settings.development() {
         return Ok(Mode::Development);
@@ -137,14 +171,57 @@ fn mode(settings: &Settings, app: &App) -> Result<Mode, String> {
     Ok(Mode::Production { proxies })
 }
 
-fn tls(settings: &Settings, app: &App) -> Result<Option<TlsAcceptor>, String> {
+/// What opens the origin where proxies are declared; without one, TLS ends here and there is nothing to lock.
+fn lock(settings: &Settings, app: &App, mode: &Mode) -> Result<Lock, String> {
+    match (mode, &app.edge.origin_lock) {
+        (Mode::Production { proxies }, lock) if !proxies.is_empty() => match lock {
+            OriginLock::None => Ok(Lock::None),
+            OriginLock::ClientCertificate if settings.tls.is_none() => {
+                Err("edge.origin_lock: a client certificate can only be checked where TLS ends; give --tls CERT,KEY".to_owned())
+            }
+            OriginLock::ClientCertificate => Ok(Lock::Proxies),
+            OriginLock::Secret(pointer) => settings::resolve(settings, pointer)
+                .filter(|secret| secret.expose().len() >= 16)
+                .map(Lock::Secret)
+                .ok_or_else(|| format!("edge.origin_lock: {} is not there, or shorter than 16 bytes", settings::named(pointer))),
+        },
+        _ => Ok(Lock::None),
+    }
+}
+
+/// Lists of addresses turned away: files as they come and go, variables as they are now.
+fn blocklist(settings: &Settings, app: &App) -> Result<Blocklist, String> {
+    if settings.development() {
+        return Ok(Blocklist::default());
+    }
+    let (mut files, mut texts) = (Vec::new(), Vec::new());
+    for pointer in &app.edge.blocklist {
+        match pointer {
+            Pointer::File(path) => files.push(path.into()),
+            other => texts.extend(settings::resolve(settings, other).and_then(|t| t.expose_str().map(str::to_owned))),
+        }
+    }
+    Blocklist::new(files, &texts, app.edge.blocklist_age.0)
+}
+
+fn tls(settings: &Settings, app: &App, lock: &Lock) -> Result<Option<TlsAcceptor>, String> {
     let Some((cert, key)) = &settings.tls else { return Ok(None) };
     let wrong = |failure: Failure| match failure {
         Failure::Internal(detail) => format!("--tls: {detail}"),
         other => format!("--tls: {}", route::problem(other).title),
     };
     let certificates = transport::Certificates::load(cert.clone(), key.clone()).map_err(wrong)?;
-    Ok(Some(TlsAcceptor::from(transport::config(&certificates, &app.edge.tls_min).map_err(wrong)?)))
+    let config = if matches!(lock, Lock::Proxies) {
+        let path = settings.environment.get("VOUCHSAFE_ORIGIN_CA");
+        let path = path.ok_or("edge.origin_lock: VOUCHSAFE_ORIGIN_CA must name a file with the proxies' authority (PEM)")?;
+        transport::config_for(&certificates, &app.edge.tls_min, Path::new(path)).map_err(|failure| match failure {
+            Failure::Internal(detail) => format!("VOUCHSAFE_ORIGIN_CA: {detail}"),
+            other => wrong(other),
+        })?
+    } else {
+        transport::config(&certificates, &app.edge.tls_min).map_err(wrong)?
+    };
+    Ok(Some(TlsAcceptor::from(config)))
 }
 
 /// Starts a server. When it returns, the server answers.
@@ -153,18 +230,23 @@ fn tls(settings: &Settings, app: &App) -> Result<Option<TlsAcceptor>, String> {
 /// Words for the terminal; nothing listens then.
 pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str) -> Result<Running, String> {
     let began = Instant::now();
+    posture::harden();
     let app = Arc::new(app);
     let development = settings.development();
-    let (acceptor, mode, engine) = (tls(&settings, &app)?, mode(&settings, &app)?, engine(&settings, &app)?);
+    let (mode, engine, blocklist) = (mode(&settings, &app)?, engine(&settings, &app)?, blocklist(&settings, &app)?);
+    let lock = lock(&settings, &app, &mode)?;
+    let acceptor = tls(&settings, &app, &lock)?;
     let (mail, session_keys, fetch) = (mail(&settings, &app)?, session_keys(&settings, &app)?, fetch(&settings, &app)?);
+    links(&settings, &app, &engine).await?;
+    exposed(&settings)?;
     settings.data = std::path::absolute(&settings.data).map_err(|e| format!("{}: {e}", settings.data.display()))?;
     folder(&settings.data)?;
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let mut kept = Kept::open(&settings.data)?;
     let roots = settings::roots(&settings, &app, &mut kept, &*rng)?;
-    let machine = Arc::new(Machine::default());
+    let (machine, orphaned) = (Arc::new(Machine::default()), Arc::new(tokio::sync::Notify::new()));
     if settings.steer {
-        machine.follow(std::io::stdin());
+        machine.follow(std::io::stdin(), Arc::clone(&orphaned));
     }
     let clock: Arc<dyn Clock> = machine;
     let sink = settings.log.clone().map_or_else(|| if development { Sink::Nowhere } else { Sink::Stderr }, Sink::File);
@@ -172,7 +254,8 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     monitor.catch_panics();
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|e| format!("--listen {}: {e}", settings.listen))?;
-    let port = listener.local_addr().map_err(|e| e.to_string())?.port();
+    let bound = listener.local_addr().map_err(|e| e.to_string())?;
+    let port = bound.port();
     let scheme = if settings.tls.is_some() || !development { "https" } else { "http" };
     let usual = if scheme == "https" { 443 } else { 80 };
     let hosts = Hosts {
@@ -183,6 +266,10 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     };
     let url = hosts.url("");
     let plan = if development && settings.demo { Some(demo::Plan::new(&app, &mut kept, &*rng)?) } else { None };
+    let stores = stores(&settings, &app, &engine, &mail);
+    let policies = policies(&settings.folder)?;
+    let advisories = advisories(&settings, &*clock)?;
+    let live = figures(&settings, &app, clock.now());
     let server = assemble(Parts {
         page: Arc::new(page),
         app_hash: hash::sha256(manifest.as_bytes()),
@@ -194,11 +281,17 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         monitor,
         hosts,
         mode,
+        lock,
+        blocklist,
         session_keys,
         fetch,
         demo: plan.as_ref().map(|plan| DemoPeople { password: plan.password.clone(), people: plan.sign_ins() }),
         mail,
         site: app.site.as_ref().map(|site| settings.folder.join(site)),
+        stores,
+        policies,
+        advisories,
+        live,
         app: Arc::clone(&app),
     })
     .await?;
@@ -206,34 +299,109 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         Some(plan) => demo::seed(&server, &plan, &mut kept, &settings.folder).await?,
         None => Vec::new(),
     };
+    jobs::read_page(&server).await.map_err(|_| "the page's words could not be stored".to_owned())?;
     admin::listen(&server, &settings.data)?;
+    let mut listens = vec![("the app", bound)];
     if let Some(address) = settings.metrics {
-        metrics::listen(&server, address).await?;
+        listens.push(("metrics", metrics::listen(&server, address).await?));
     }
     jobs::start(&server);
     jobs::publish(&server);
+    jobs::blocklist(&server);
     let stop = Arc::new(tokio::sync::Notify::new());
     if let Some(address) = settings.http {
-        plain(&server, address).await?;
+        listens.push(("plain HTTP", plain(&server, address).await?));
     }
+    let posture = Posture::inspect(&settings, &server.app.edge.ports, listens);
+    for finding in &posture.findings {
+        server.monitor.event(Level::Warn, None, None, "found on this machine", vec![("finding", finding.clone().into())]);
+    }
+    let _first = server.posture.set(posture);
     let ended = Arc::clone(&stop);
     let serving = tokio::spawn({
         let server = Arc::clone(&server);
         async move { listen::serve(server, listener, acceptor, async move { ended.notified().await }).await }
     });
+    let watching = match settings.watch {
+        true => Some(watch::start(&server, watch::Watch::new(&settings, manifest, bound, &url)?)),
+        false => None,
+    };
     let ready = ready(&server, &settings, url, tenants, kept.get("demo_password").map(str::to_owned), began);
     if let Some(path) = &settings.ready_file {
         ready.write(path)?;
     }
-    Ok(Running { server, ready, serving, stop })
+    Ok(Running { server, ready, serving, watching, orphaned, stop })
+}
+
+/// Where things are kept, in words for the public inventory.
+fn stores(settings: &Settings, app: &App, engine: &Engine, mail: &integrations::Way) -> disclosure::Stores {
+    let noun = &app.tenant.noun;
+    disclosure::Stores {
+        records: match engine {
+            Engine::Sqlite => format!("embedded SQLite: a file per {noun}, no database server"),
+            Engine::Postgres { .. } => format!("PostgreSQL, run by us: every row belongs to one {noun}, enforced by the database"),
+        },
+        files: format!("a folder per {noun} on the same machine"),
+        cache: "memory of this program; nothing outside".to_owned(),
+        mail: match mail {
+            integrations::Way::Smtp(_) => "handed over by SMTP with TLS".to_owned(),
+            integrations::Way::Folder(_) => "kept on this development machine".to_owned(),
+        },
+        log: match (&settings.log, settings.development()) {
+            (Some(_), _) => "a file on the same machine".to_owned(),
+            (None, true) => "none on this development server".to_owned(),
+            (None, false) => "standard error of this program".to_owned(),
+        },
+        at_rest: app.encryption.at_rest.clone(),
+    }
+}
+
+/// Texts under `legal/`, each `<name>.md`.
+fn policies(folder: &Path) -> Result<Vec<disclosure::Policy>, String> {
+    let Ok(entries) = fs::read_dir(folder.join("legal")) else { return Ok(Vec::new()) };
+    let mut policies = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_stem().and_then(|n| n.to_str()).filter(|_| path.extension().is_some_and(|e| e == "md"));
+        let Some(name) = name else { continue };
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        policies.push(disclosure::Policy::read(name, &text));
+    }
+    Ok(policies)
+}
+
+/// The list of known flaws that the operator keeps fresh, compared with this build.
+fn advisories(settings: &Settings, clock: &dyn Clock) -> Result<Option<disclosure::Advisories>, String> {
+    let Some(folder) = settings.environment.get("VOUCHSAFE_ADVISORIES") else { return Ok(None) };
+    let found = disclosure::advisories(Path::new(folder), clock.now());
+    found.map(Some).map_err(|words| format!("VOUCHSAFE_ADVISORIES: {words}"))
+}
+
+/// Figures of the running server that the page prints.
+fn figures(settings: &Settings, app: &App, started: Time) -> disclosure::Live {
+    let given = app.regions.first().filter(|r| settings::resolve(settings, &r.root_key).is_some());
+    let keys = match given.map(|r| &r.root_key) {
+        Some(manifest::Pointer::Env(_)) => "the environment of the program",
+        Some(manifest::Pointer::File(_)) => "a file outside the database",
+        Some(manifest::Pointer::Kms(_)) => "a key service",
+        None if settings.development() => "a file that this development server made",
+        None => "the environment of the program",
+    };
+    Arc::new(move |name| match name {
+        "nodes" => Some("1".to_owned()),
+        "build" => Some(crate::VERSION.to_owned()),
+        "started" => Some(started.to_string()),
+        "key_source" => Some(keys.to_owned()),
+        _ => None,
+    })
 }
 
 /// Plain HTTP beside TLS: the same pipeline, which redirects pages and refuses everything else.
-async fn plain(server: &Arc<Server>, address: SocketAddr) -> Result<(), String> {
+async fn plain(server: &Arc<Server>, address: SocketAddr) -> Result<SocketAddr, String> {
     let listener = TcpListener::bind(address).await.map_err(|e| format!("--http {address}: {e}"))?;
+    let bound = listener.local_addr().map_err(|e| format!("--http {address}: {e}"))?;
     let server = Arc::clone(server);
     tokio::spawn(async move { listen::redirect(server, listener).await });
-    Ok(())
+    Ok(bound)
 }
 
 fn ready(
@@ -252,6 +420,9 @@ fn ready(
         if app.auth.issuer.is_some() {
             lines.push(("Issuer", format!("{url}/dev/issuer"), "stands in for the outside issuer".to_owned()));
         }
+    }
+    for finding in server.posture.get().into_iter().flat_map(|p| &p.findings) {
+        lines.push(("Machine", finding.clone(), String::new()));
     }
     lines.push(("Data", settings.data.display().to_string(), server.engine.to_owned()));
     Ready {

@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use kernel::{Event, Failure, Mint, Mode, Outcome, Permit, Rows, SessionId, TenantId, UserId, Write};
+use kernel::{Event, Failure, Mint, Mode, Outcome, Permit, Read, Rows, SessionId, TenantId, UserId, Write};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -56,6 +56,17 @@ impl<M: Mode> Tx<M> {
     #[must_use]
     pub const fn permit(&self) -> &Permit<M> {
         &self.permit
+    }
+    /// Reads beside this, under another decision of the gate: a console's page shows what several rights reach. The permit
+    /// must be the same tenant's.
+    ///
+    /// # Errors
+    /// Internal, when it is another's.
+    pub fn beside(&self, permit: Permit<Read>) -> Result<Tx<Read>, Failure> {
+        if permit.principal().tenant() != self.permit.principal().tenant() {
+            return Err(Failure::internal("store: a permit of another tenant"));
+        }
+        Ok(Tx::open(&self.store, permit))
     }
     /// Every row, in order.
     ///
@@ -146,6 +157,16 @@ impl Tx<Write> {
             step_failures: Vec::new(),
             realm: PhantomData,
         }
+    }
+    /// A change that goes on after this request was answered, under a decision of its own.
+    ///
+    /// # Errors
+    /// Internal, when the permit is another tenant's.
+    pub fn later(&self, permit: Permit<Write>) -> Result<Self, Failure> {
+        if permit.principal().tenant() != self.permit.principal().tenant() {
+            return Err(Failure::internal("store: a permit of another tenant"));
+        }
+        Ok(Self::open(&self.store, permit))
     }
     /// Starts an import: rows go to a staging table in slices and become visible with one batch.
     #[must_use]

@@ -89,6 +89,15 @@ impl Tenancy {
         Ok(self.lookup.all(TenantId::HOUSE, &sql::EVERY, ()).await?.into_iter().map(|(id,)| id).collect())
     }
 
+    /// Canary tenants made before a moment, for their removal.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn canaries(&self, before: kernel::Time) -> Result<Vec<TenantId>, Failure> {
+        let found = self.lookup.all(TenantId::HOUSE, &sql::CANARIES, (before,)).await?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Where the server answers.
     #[must_use]
     pub fn hosts(&self) -> &Hosts {

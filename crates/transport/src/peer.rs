@@ -26,8 +26,20 @@ pub enum Mode {
 pub struct Transport {
     mint: Mint<Peer>,
     mode: Mode,
-    lock: Option<Secret>,
+    lock: Lock,
     headers: Headers,
+}
+
+/// What opens a locked origin.
+#[derive(Clone, Debug, Default)]
+pub enum Lock {
+    /// It is not locked.
+    #[default]
+    None,
+    /// Coming from a declared proxy; the TLS listener has checked the proxy's certificate.
+    Proxies,
+    /// Coming from a declared proxy with this secret in `x-origin-lock`.
+    Secret(Secret),
 }
 
 /// The header in which a declared proxy sends the shared secret of `edge.origin_lock`.
@@ -38,14 +50,13 @@ impl Transport {
     #[must_use]
     pub fn new(mint: Mint<Peer>, edge: &manifest::Edge, mode: Mode) -> Self {
         let headers = Headers::new(edge, matches!(mode, Mode::Development));
-        Self { mint, mode, lock: None, headers }
+        Self { mint, mode, lock: Lock::None, headers }
     }
 
-    /// Whoever goes around the declared proxies is turned away: each request must carry the secret that they send in
-    /// `x-origin-lock` (`edge.origin_lock`). Not in force on a development server.
+    /// Whoever goes around the declared proxies is turned away (`edge.origin_lock`). Not in force on a development server.
     #[must_use]
-    pub fn locked(mut self, secret: Secret) -> Self {
-        self.lock = Some(secret);
+    pub fn locked(mut self, lock: Lock) -> Self {
+        self.lock = lock;
         self
     }
 
@@ -68,7 +79,7 @@ impl Transport {
                 development(ip, headers)?;
                 (ip, tls)
             }
-            Mode::Production { .. } if !self.unlocks(headers) => return Err(Failure::UnknownHost),
+            Mode::Production { proxies } if !self.unlocks(proxies, ip, headers) => return Err(Failure::UnknownHost),
             Mode::Production { proxies } if declared(proxies, ip) => {
                 (client(proxies, ip, headers)?, encrypted(headers).unwrap_or(tls))
             }
@@ -77,10 +88,19 @@ impl Transport {
         Ok(Peer::seen(&self.mint, address, request, secure, at))
     }
 
-    fn unlocks(&self, headers: &HeaderMap) -> bool {
-        let Some(secret) = &self.lock else { return true };
-        let given = headers.get(LOCK).map_or(&[][..], |value| value.as_bytes());
-        verify_slices_are_equal(given, secret.expose()).is_ok() || kernel::sabotage::off("edge.origin_lock")
+    fn unlocks(&self, proxies: &[IpNet], ip: IpAddr, headers: &HeaderMap) -> bool {
+        if kernel::sabotage::off("edge.origin_lock") {
+            return true;
+        }
+        let shown = |secret: &Secret| {
+            let given = headers.get(LOCK).map_or(&[][..], |value| value.as_bytes());
+            verify_slices_are_equal(given, secret.expose()).is_ok()
+        };
+        match &self.lock {
+            Lock::None => true,
+            Lock::Proxies => declared(proxies, ip),
+            Lock::Secret(secret) => declared(proxies, ip) && shown(secret),
+        }
     }
 
     /// A peer where no request could be read: for the answer and the log.
@@ -260,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_locked_origin_answers_its_proxies_only() {
-        let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() }).locked(Secret::new("s3cret"));
+        let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() }).locked(Lock::Secret(Secret::new("s3cret")));
+        assert_eq!(seen(&t, "203.0.113.5", &[("x-origin-lock", "s3cret")]), Err(Failure::UnknownHost));
         assert!(seen(&t, "10.0.0.1", &[("x-origin-lock", "s3cret")]).is_ok());
         for given in [&[][..], &[("x-origin-lock", "")], &[("x-origin-lock", "s3cre")], &[("x-origin-lock", "s3creT")]]
         {

@@ -1,16 +1,16 @@
 //! TLS from certificate files.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
 use kernel::{Failure, sabotage::off};
 use rustls::{
-    CipherSuite, ServerConfig, SupportedProtocolVersion,
+    CipherSuite, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -105,6 +105,31 @@ fn read(chain: &PathBuf, key: &PathBuf) -> Result<CertifiedKey, Failure> {
 /// # Errors
 /// Internal, for any other version.
 pub fn config(certificates: &Arc<Certificates>, least: &str) -> Result<Arc<ServerConfig>, Failure> {
+    configured(certificates, least, None)
+}
+
+/// As [`config`]; only clients with a certificate of one of these authorities (PEM) get through the handshake.
+///
+/// # Errors
+/// Internal, also when the file holds no authority.
+pub fn config_for(certificates: &Arc<Certificates>, least: &str, authorities: &Path) -> Result<Arc<ServerConfig>, Failure> {
+    configured(certificates, least, Some(authorities))
+}
+
+fn verifier(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
+    let wrong = || Failure::Internal(format!("{} holds no authority as PEM", authorities.display()).into());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authorities).map_err(|_| wrong())? {
+        roots.add(certificate.map_err(|_| wrong())?).map_err(|_| wrong())?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider())).build().map_err(|_| wrong())
+}
+
+fn configured(
+    certificates: &Arc<Certificates>,
+    least: &str,
+    authorities: Option<&Path>,
+) -> Result<Arc<ServerConfig>, Failure> {
     let versions: &[&SupportedProtocolVersion] = match least {
         "1.2" if off("edge.tls") => &[&TLS12],
         "1.2" => &[&TLS13, &TLS12],
@@ -115,7 +140,11 @@ pub fn config(certificates: &Arc<Certificates>, least: &str) -> Result<Arc<Serve
         .with_protocol_versions(versions)
         .map_err(|_| Failure::internal("tls: the versions do not fit the suites"))?;
     let resolver = Arc::clone(certificates);
-    let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+    let builder = match authorities.filter(|_| !off("edge.origin_lock")) {
+        Some(authorities) => builder.with_client_cert_verifier(verifier(authorities)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = true;
     // Early data can be replayed.
@@ -125,9 +154,9 @@ pub fn config(certificates: &Arc<Certificates>, least: &str) -> Result<Arc<Serve
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, time::Duration};
+    use std::{fs, time::Duration};
 
-    use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
+    use rustls::{ClientConfig, ProtocolVersion};
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     use super::*;

@@ -3,8 +3,13 @@
 use std::{io, path::Path, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs, version};
-use rustls_pki_types::CertificateDer;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    version,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
 
 /// The authority's certificate.
 pub struct Authority {
@@ -48,11 +53,87 @@ impl Authority {
         config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }
+    /// A client that trusts the one certificate at the head of a file, whatever signed it and whatever it is for: that of a
+    /// server on this machine whose files we read.
+    ///
+    /// # Errors
+    /// When the file holds no certificate.
+    pub fn pinned(chain: &Path) -> io::Result<Arc<ClientConfig>> {
+        let only = CertificateDer::from_pem_file(chain).map_err(|e| io::Error::other(e.to_string()))?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Pinned { only, provider: Arc::clone(&provider) };
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+    /// A client that trusts what this machine trusts.
+    ///
+    /// # Errors
+    /// When the machine's certificates cannot be read.
+    pub fn public() -> io::Result<Arc<ClientConfig>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(io::Error::other)?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
     /// The usual client: both versions, HTTP/1.1.
     ///
     /// # Errors
     /// As [`Self::client`].
     pub fn usual(&self) -> io::Result<Arc<ClientConfig>> {
         self.client(&[&version::TLS13, &version::TLS12], &["http/1.1"])
+    }
+}
+
+/// Accepts one certificate, byte for byte, from whoever holds its key.
+#[derive(Debug)]
+struct Pinned {
+    only: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match *leaf == self.only {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(rustls::CertificateError::UnknownIssuer.into()),
+        }
+    }
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

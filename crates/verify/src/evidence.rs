@@ -1,6 +1,7 @@
 //! What a probe brings back. Evidence is an allow-list by type: numbers, fixed words, hashes and version texts, so that
 //! no answer's content, address or token can slip into a public log.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One measured thing.
@@ -120,7 +121,7 @@ pub(crate) fn grouped(n: u64) -> String {
 }
 
 /// What was promised and what happened instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What the probe did.
     pub did: String,

@@ -1,5 +1,5 @@
-//! A server of the prober's own: fresh data, TLS under a throw-away authority, mail into a sink, a clock on its standard
-//! input. Everything is gone when the value is dropped.
+//! The server under test. Either one of the prober's own: fresh data, TLS under a throw-away authority, mail into a sink, a
+//! clock on its standard input, everything gone when the value is dropped. Or a live one that other people use.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,9 @@ use tokio::{
     sync::Mutex,
 };
 
-use crate::{authority::Authority, evidence::Miss, jwt::Issuer, random, sink::Sink, wire::Net};
+use crate::{
+    authority::Authority, evidence::Miss, jwt::Issuer, live::Live, random, sink::Sink, verdict::Place, wire::Net,
+};
 
 /// How long a start may take.
 const READY: Duration = Duration::from_secs(30);
@@ -44,9 +46,17 @@ pub struct Instance {
     setup: Setup,
     home: Arc<TempDir>,
     data: PathBuf,
-    child: Mutex<Child>,
+    child: Mutex<Option<Child>>,
     steer: Mutex<Option<ChildStdin>>,
     turn: Mutex<()>,
+    /// Whose it is.
+    pub place: Place,
+    /// `https`, or `http` for a development server.
+    pub scheme: &'static str,
+    /// Its apex host, without the port.
+    pub apex: String,
+    /// The port in its addresses, unless it is the scheme's usual one.
+    port: Option<u16>,
     /// Its process.
     pub pid: Option<u32>,
     /// How to reach it.
@@ -119,7 +129,7 @@ impl Instance {
         let mut command = Command::new(&setup.binary);
         command.arg("serve").arg(&setup.folder).arg("--data").arg(&data).args(["--listen", "127.0.0.1:0", "--tls"]);
         command.arg(format!("{},{}", home.path().join("cert.pem").display(), home.path().join("key.pem").display()));
-        command.args(["--http", &plain.to_string(), "--no-demo", "--steer", "stdin"]);
+        command.args(["--http", &plain.to_string(), "--no-demo", "--no-watch", "--steer", "stdin"]);
         command.arg("--ready-file").arg(&ready).arg("--log").arg(&log);
         if let Some(url) = &setup.database {
             command.arg("--database").arg(url);
@@ -151,10 +161,15 @@ impl Instance {
             .next()
             .and_then(|p| p.trim_end_matches('/').parse().ok())
             .ok_or("the ready file names no port")?;
-        let net = Net { address: SocketAddr::from(([127, 0, 0, 1], port)), tls: authority.usual().map_err(words)? };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let net = Net { address, tls: authority.usual().map_err(words)?, clear: false };
         Ok(Self {
+            place: Place::Own,
+            scheme: "https",
+            apex: setup.app.domain.clone(),
+            port: Some(port),
             pid: child.id(),
-            child: Mutex::new(child),
+            child: Mutex::new(Some(child)),
             steer: Mutex::new(steer),
             turn: Mutex::new(()),
             plain: Some(plain),
@@ -168,6 +183,44 @@ impl Instance {
             issuer,
             secrets,
         })
+    }
+    /// A server that runs already. What it cannot give (its log, a steered clock, its secrets, a second start) is empty or
+    /// unclear: probes that need it run elsewhere, see [`crate::plan::reach`].
+    ///
+    /// # Errors
+    /// Words for the terminal when its address or certificate cannot be read.
+    pub fn attach(setup: &Setup, live: &Live) -> Result<Self, String> {
+        let home = TempDir::with_prefix("vouchsafe-verify-").map_err(words)?;
+        let names = vec!["localhost".to_owned()];
+        let authority =
+            Authority::issue(names, &home.path().join("cert.pem"), &home.path().join("key.pem")).map_err(words)?;
+        let (scheme, apex, port) = live.parts()?;
+        let tls = if live.secure() { live.trust() } else { authority.usual() }.map_err(words)?;
+        Ok(Self {
+            place: Place::Live,
+            scheme,
+            apex,
+            port,
+            pid: None,
+            child: Mutex::new(None),
+            steer: Mutex::new(None),
+            turn: Mutex::new(()),
+            plain: None,
+            took: Duration::ZERO,
+            setup: setup.clone(),
+            home: Arc::new(home),
+            data: live.socket.parent().map(Path::to_owned).unwrap_or_default(),
+            net: Net { address: live.address, tls, clear: scheme == "http" },
+            authority: Arc::new(authority),
+            mail: live.mail.clone().map_or_else(Sink::default, Sink::follow),
+            issuer: Arc::new(Issuer::new("verify-1").map_err(words)?),
+            secrets: Arc::default(),
+        })
+    }
+    /// A host as it stands in addresses: with the port, where one is needed.
+    #[must_use]
+    pub fn on(&self, name: &str) -> String {
+        self.port.map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
     }
     /// Its data folder.
     #[must_use]
@@ -246,8 +299,9 @@ impl Instance {
     }
     /// Ends it and waits for the end.
     pub async fn stop(&self) {
-        let mut child = self.child.lock().await;
-        let _gone = child.kill().await;
+        if let Some(child) = self.child.lock().await.as_mut() {
+            let _gone = child.kill().await;
+        }
     }
 }
 

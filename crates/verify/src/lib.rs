@@ -4,6 +4,7 @@
 //! Evidence is an allow-list by type ([`Evidence`]); "failing" is said only after two tries with fresh canaries ([`run`]).
 
 mod act;
+mod answers;
 mod authority;
 mod chain;
 pub mod copy;
@@ -11,23 +12,31 @@ mod evidence;
 mod hello;
 mod instance;
 pub mod jwt;
+mod live;
 mod many;
 mod openapi;
+mod openpgp;
+pub mod oscal;
 pub mod pattern;
 pub mod pick;
 mod plan;
 mod probes;
 mod random;
 mod report;
+mod round;
 mod run;
 mod sink;
 mod stage;
 mod verdict;
+mod watch;
 mod wire;
 
 pub use evidence::{Evidence, Fact, Finding, Miss, Outcome};
 pub use instance::Setup;
-pub use plan::{Plan, Selection, built};
+pub use live::Live;
+pub use plan::{Plan, Selection, built, cheap};
 pub use report::{Judged, Report};
+pub use round::{CAP, Round, Seen};
 pub use run::{Options, run};
-pub use verdict::{Checked, Verdict};
+pub use verdict::{Checked, Place, Verdict, of as verdict_of};
+pub use watch::{Order, Part, watch};

@@ -16,6 +16,53 @@ pub enum Room {
     Alone,
 }
 
+/// What a probe needs of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Requests alone: cheap, and harmless on a server that people use.
+    Anon,
+    /// Canary tenants beside.
+    Canary,
+    /// A server of its own: it moves the clock, spends budgets, reads the disk, or wants an authority of its own.
+    Own,
+}
+
+/// Checks that can be tested on a server that people use, and whether they want TLS. Whatever is not here runs on an
+/// instance of the prober's own.
+const LIVE: [(&str, Reach, bool); 14] = [
+    ("edge.framing", Reach::Anon, false),
+    ("edge.referrer", Reach::Anon, false),
+    ("edge.permissions", Reach::Anon, false),
+    ("edge.hsts", Reach::Anon, true),
+    ("edge.csp", Reach::Anon, true),
+    ("tenant.resolve", Reach::Canary, true),
+    ("tenant.cross_read", Reach::Canary, false),
+    ("access.role_floor", Reach::Canary, false),
+    ("access.server_side", Reach::Canary, false),
+    ("access.row_visibility", Reach::Canary, false),
+    ("audit.per_tenant", Reach::Canary, false),
+    ("edge.sanitise", Reach::Canary, false),
+    ("edge.output_escape", Reach::Canary, false),
+    ("edge.parameterised", Reach::Canary, false),
+];
+
+/// Where the probe of `check` can run for a live server: `tls` if it has TLS of its own, `people` if the prober can sign its
+/// people in there.
+#[must_use]
+pub fn reach(check: &str, tls: bool, people: bool) -> Reach {
+    let found = LIVE.iter().find(|(id, ..)| *id == check);
+    match found {
+        Some((_, reach, wants_tls)) if (tls || !wants_tls) && (people || *reach == Reach::Anon) => *reach,
+        _ => Reach::Own,
+    }
+}
+
+/// Whether anyone may ask for the check to be tested now: requests alone, done in seconds.
+#[must_use]
+pub fn cheap(check: &str) -> bool {
+    LIVE.iter().any(|(id, reach, _)| *id == check && *reach == Reach::Anon)
+}
+
 /// An executable test of one check.
 pub struct Probe {
     /// The check's id.
@@ -72,6 +119,17 @@ pub fn kind(check: &str) -> CheckKind {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_not_known_to_be_harmless_runs_elsewhere() {
+        assert!(LIVE.iter().all(|(id, ..)| probes::all().any(|p| p.check == *id && p.room == Room::Together)));
+        assert_eq!(reach("edge.framing", false, false), Reach::Anon);
+        assert_eq!(reach("edge.hsts", false, true), Reach::Own);
+        assert_eq!(reach("tenant.cross_read", true, false), Reach::Own);
+        assert_eq!(reach("tenant.cross_read", true, true), Reach::Canary);
+        assert_eq!(reach("auth.lockout", true, true), Reach::Own);
+        assert!(cheap("edge.hsts") && !cheap("tenant.cross_read"));
+    }
 
     #[test]
     fn every_probe_tests_a_check_of_the_catalogue_and_none_twice() {

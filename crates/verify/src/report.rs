@@ -7,7 +7,10 @@ use kernel::Time;
 use manifest::PageClaim;
 use serde_json::{Map, Value, json};
 
-use crate::verdict::{Checked, Verdict};
+use crate::{
+    round::Seen,
+    verdict::{Checked, Verdict},
+};
 
 /// Columns of the table.
 const WIDTH: usize = 100;
@@ -31,7 +34,7 @@ impl Judged {
     pub fn deciding(&self) -> Option<&Checked> {
         self.checks.iter().min_by_key(|c| c.verdict)
     }
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let Some(check) = self.deciding() else { return String::new() };
         let text = match self.verdict {
             Verdict::Failing => String::new(),
@@ -57,6 +60,9 @@ impl Judged {
 fn evidence(checked: &Checked) -> Value {
     let mut out = checked.evidence.json();
     out.insert("verdict".to_owned(), checked.verdict.word().into());
+    if !checked.took.is_zero() {
+        out.insert("where".to_owned(), checked.place.word().into());
+    }
     if checked.steered {
         out.insert("steered".to_owned(), true.into());
     }
@@ -97,6 +103,19 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> Value {
         self.judged.iter().map(Judged::json).collect()
+    }
+    /// What was seen of each check, once.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let mut out: Vec<Seen> = Vec::new();
+        for judged in &self.judged {
+            for checked in &judged.checks {
+                if !out.iter().any(|s| s.check == checked.check) {
+                    out.push(Seen::of(checked, judged.at));
+                }
+            }
+        }
+        out
     }
     /// `JUnit` XML: a test case per promise.
     #[must_use]
@@ -308,6 +327,7 @@ mod tests {
             note: String::new(),
             took: Duration::from_millis(940),
             steered: false,
+            place: crate::verdict::Place::Own,
         }];
         Judged { claim, verdict, checks, at: Time(0) }
     }

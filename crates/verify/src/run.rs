@@ -15,7 +15,7 @@ use crate::{
     plan::{self, Plan, Probe, Room, Selection},
     report::{Judged, Report},
     stage::{Stage, Tenant},
-    verdict::{self, Checked, Verdict},
+    verdict::{self, Checked, Place, Verdict},
 };
 
 /// How long one try of a probe may take.
@@ -50,7 +50,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    async fn new(stage: &Arc<Stage>, page: &Arc<Page>) -> Result<Self, Miss> {
+    pub(crate) async fn new(stage: &Arc<Stage>, page: &Arc<Page>) -> Result<Self, Miss> {
         let (a, b) = (stage.canary().await?, stage.canary().await?);
         Ok(Self { app: Arc::clone(&stage.app), stage: Arc::clone(stage), a, b, page: Arc::clone(page) })
     }
@@ -67,44 +67,67 @@ pub async fn run(options: Options) -> Result<Report, String> {
         return Err(format!("no promise or check `{}` on the page", options.only.unwrap_or_default()));
     }
     let (app, page) = (Arc::clone(&options.setup.app), Arc::new(options.page));
-    let (together, alone): (Vec<_>, Vec<_>) = plan.probes.iter().copied().partition(|p| p.room == Room::Together);
-    let begin = async |wanted: bool| match wanted {
-        true => Instance::start(&options.setup)
-            .await
-            .map(|i| Some(Arc::new(Stage::new(Arc::clone(&app), i, options.now.plus(elapsed(started)))))),
-        false => Ok(None),
-    };
-    // One database cannot be two fresh worlds: on PostgreSQL everything happens on one instance, one thing after another.
-    let single = options.setup.database.is_some();
-    let (calm, steered) = tokio::join!(begin(single || !together.is_empty()), begin(!single && !alone.is_empty()));
-    let (calm, steered) = (calm?, steered?);
-    let checked = if single {
-        let mut checked = beside(calm.as_ref(), &page, &together).await;
-        checked.extend(apart(calm.as_ref(), &page, &alone).await);
-        checked
-    } else {
-        let (mut checked, more) =
-            tokio::join!(beside(calm.as_ref(), &page, &together), apart(steered.as_ref(), &page, &alone));
-        checked.extend(more);
-        checked
-    };
-    for stage in calm.iter().chain(&steered) {
-        stage.clear().await;
-        stage.instance.stop().await;
-    }
+    let checked = own(&options.setup, &page, &plan.probes, options.now).await?;
     let at = options.now.plus(elapsed(started));
     let judged = plan.claims.into_iter().map(|claim| judge(claim, &checked, at)).collect();
     Ok(Report { app: app.name.clone(), noun: app.tenant.noun.clone(), judged, took: started.elapsed() })
 }
 
-fn elapsed(since: Instant) -> i64 {
+/// Runs probes against fresh instances, which are gone afterwards.
+pub(crate) async fn own(
+    setup: &Setup,
+    page: &Arc<Page>,
+    probes: &[&'static Probe],
+    now: Time,
+) -> Result<Vec<Checked>, String> {
+    let started = Instant::now();
+    let (together, alone): (Vec<_>, Vec<_>) = probes.iter().copied().partition(|p| p.room == Room::Together);
+    let begin = async |wanted: bool| match wanted {
+        true => Instance::start(setup)
+            .await
+            .map(|i| Some(Arc::new(Stage::new(Arc::clone(&setup.app), i, now.plus(elapsed(started)))))),
+        false => Ok(None),
+    };
+    // One database cannot be two fresh worlds: on PostgreSQL everything happens on one instance, one thing after another.
+    let single = setup.database.is_some();
+    let (calm, steered) =
+        tokio::join!(begin(!together.is_empty() || (single && !alone.is_empty())), begin(!single && !alone.is_empty()));
+    let (calm, steered) = (calm?, steered?);
+    let checked = if single {
+        let mut checked = beside(calm.as_ref(), page, &together).await;
+        checked.extend(apart(calm.as_ref(), page, &alone).await);
+        checked
+    } else {
+        let (mut checked, more) =
+            tokio::join!(beside(calm.as_ref(), page, &together), apart(steered.as_ref(), page, &alone));
+        checked.extend(more);
+        checked
+    };
+    for stage in calm.iter().chain(&steered) {
+        stage.instance.stop().await; // canaries go with it
+    }
+    Ok(checked)
+}
+
+pub(crate) fn elapsed(since: Instant) -> i64 {
     i64::try_from(since.elapsed().as_millis()).unwrap_or(0)
 }
 
-async fn beside(stage: Option<&Arc<Stage>>, page: &Arc<Page>, probes: &[&'static Probe]) -> Vec<Checked> {
+pub(crate) async fn beside(stage: Option<&Arc<Stage>>, page: &Arc<Page>, probes: &[&'static Probe]) -> Vec<Checked> {
     let Some(stage) = stage else { return Vec::new() };
     let shared = Scene::new(stage, page).await;
-    stream::iter(probes).map(|probe| twice(probe, stage, page, Some(&shared))).buffer_unordered(BESIDE).collect().await
+    on(&shared, stage, page, probes, BESIDE).await
+}
+
+/// Probes beside each other on one scene.
+pub(crate) async fn on(
+    shared: &Result<Scene, Miss>,
+    stage: &Arc<Stage>,
+    page: &Arc<Page>,
+    probes: &[&'static Probe],
+    beside: usize,
+) -> Vec<Checked> {
+    stream::iter(probes).map(|probe| twice(probe, stage, page, Some(shared))).buffer_unordered(beside).collect().await
 }
 
 async fn apart(stage: Option<&Arc<Stage>>, page: &Arc<Page>, probes: &[&'static Probe]) -> Vec<Checked> {
@@ -136,7 +159,7 @@ async fn twice(
         Err(Miss::Unclear(_)) => fresh(probe, stage, page).await,
         other => other,
     };
-    told(probe, outcome, started.elapsed())
+    Checked { place: stage.instance.place, ..told(probe, outcome, started.elapsed()) }
 }
 
 async fn fresh(probe: &'static Probe, stage: &Arc<Stage>, page: &Arc<Page>) -> Outcome {
@@ -159,6 +182,7 @@ fn told(probe: &'static Probe, outcome: Outcome, took: Duration) -> Checked {
         note: String::new(),
         took,
         steered,
+        place: Place::Own,
     };
     match outcome {
         Ok(evidence) => Checked { evidence, ..base(Verdict::Proven) },
@@ -171,7 +195,7 @@ fn told(probe: &'static Probe, outcome: Outcome, took: Duration) -> Checked {
 }
 
 /// A check without a probe.
-fn unprobed(check: &'static str) -> Checked {
+pub(crate) fn unprobed(check: &'static str) -> Checked {
     let (verdict, note) = match plan::kind(check) {
         CheckKind::Attested => (Verdict::Unsigned, "nobody has signed this yet"),
         _ => (Verdict::Unproven, "no probe yet"),
@@ -184,6 +208,7 @@ fn unprobed(check: &'static str) -> Checked {
         note: note.to_owned(),
         took: Duration::ZERO,
         steered: false,
+        place: Place::Own,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Where the instance's mail goes: an SMTP server on loopback that keeps every message (RFC 5321, the part a client needs).
 
 use std::{
+    collections::BTreeSet,
     io,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -35,12 +37,17 @@ impl Mail {
             (token.len() >= least).then_some(token)
         })
     }
-    /// Every `https://` address in the text.
+    /// Every `https://` address in the text; of a development server's mail, every `http://` one too.
     #[must_use]
     pub fn links(&self) -> Vec<String> {
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | ')');
+        let begins = |(at, _): &(usize, &str)| {
+            let rest = self.text.get(*at..).unwrap_or_default();
+            rest.starts_with("https://") || rest.starts_with("http://")
+        };
         self.text
-            .match_indices("https://")
+            .match_indices("http")
+            .filter(begins)
             .filter_map(|(at, _)| self.text.get(at..)?.split(ends).next())
             .map(|link| link.trim_end_matches(['.', ',']).to_owned())
             .collect()
@@ -71,6 +78,27 @@ impl Sink {
             }
         });
         Ok((sink, address))
+    }
+    /// Follows the mailbox folder of a development server, as long as the sink lives.
+    #[must_use]
+    pub fn follow(folder: PathBuf) -> Self {
+        let sink = Self::default();
+        let (mails, came) = (Arc::downgrade(&sink.mails), Arc::clone(&sink.came));
+        tokio::spawn(async move {
+            let mut seen = files(&folder); // what came before is not ours
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let Some(mails) = mails.upgrade() else { return };
+                let new: Vec<String> = files(&folder).difference(&seen).cloned().collect();
+                let read: Vec<Mail> = new.iter().filter_map(|name| kept(&folder.join(name))).collect();
+                seen.extend(new);
+                if !read.is_empty() {
+                    mails.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+                    came.notify_waiters();
+                }
+            }
+        });
+        sink
     }
     /// How many messages `to` has got.
     #[must_use]
@@ -144,6 +172,19 @@ impl Sink {
         drop(mails);
         self.came.notify_waiters();
     }
+}
+
+/// Names of the mails in a development server's mailbox.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten();
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".json")).collect()
+}
+
+fn kept(file: &Path) -> Option<Mail> {
+    let item: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    Some(Mail { to: text("to").to_lowercase(), text: format!("Subject: {}\n\n{}", text("subject"), text("text")) })
 }
 
 /// Headers, and the body out of its transfer encoding.

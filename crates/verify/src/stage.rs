@@ -12,6 +12,7 @@ use std::{
 
 use kernel::Time;
 use manifest::{App, Method};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -35,7 +36,7 @@ pub enum Door {
 }
 
 /// One member of a canary tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Person {
     /// Mail address.
     pub email: String,
@@ -50,7 +51,7 @@ pub struct Person {
 }
 
 /// A canary tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tenant {
     /// Its id.
     pub id: String,
@@ -60,6 +61,8 @@ pub struct Tenant {
     pub host: String,
     /// Path before every path.
     pub prefix: String,
+    /// `https`, or `http` on a development server.
+    pub scheme: &'static str,
     /// One person per role, in the manifest's order.
     pub people: Vec<Person>,
 }
@@ -75,7 +78,7 @@ impl Tenant {
     /// The origin that browsers see.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("https://{}", self.host)
+        format!("{}://{}", self.scheme, self.host)
     }
 }
 
@@ -175,12 +178,12 @@ impl Stage {
     /// The apex host with the port.
     #[must_use]
     pub fn apex(&self) -> String {
-        self.on(&self.app.domain)
+        self.on(&self.instance.apex)
     }
     /// A host with the port.
     #[must_use]
     pub fn on(&self, name: &str) -> String {
-        format!("{name}:{}", self.instance.net.address.port())
+        self.instance.on(name)
     }
     /// One host of each class: a tenant's (or the shared one), and the apex.
     #[must_use]
@@ -214,14 +217,16 @@ impl Stage {
         let made = self.instance.admin(&order).await?;
         let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (id, url) = (text(&made, "id"), text(&made, "url"));
-        let rest = url.trim_start_matches("https://").trim_end_matches('/');
+        let (_, rest) = url.split_once("://").unwrap_or(("", &url));
+        let rest = rest.trim_end_matches('/');
         let (host, prefix) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
         let told: Vec<Value> = made.get("people").and_then(Value::as_array).cloned().unwrap_or_default();
         let user_of =
             |email: &str| told.iter().find(|p| text(p, "email") == email).map(|p| text(p, "user")).unwrap_or_default();
         let people = people.into_iter().map(|p| Person { user: user_of(&p.email), ..p }).collect();
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
-        Ok(Tenant { id, slug: slug.to_owned(), host: host.to_owned(), prefix, people })
+        let scheme = self.instance.scheme;
+        Ok(Tenant { id, slug: slug.to_owned(), host: host.to_owned(), prefix, scheme, people })
     }
     /// Adds one more person to a tenant.
     ///
@@ -388,10 +393,32 @@ impl Stage {
             Err(Miss::Unbuilt("its route is not built yet"))
         }
     }
-    /// Asks the server to delete every canary made here.
-    pub async fn clear(&self) {
+    /// A canary tenant of an earlier round, as it was told.
+    pub(crate) fn known(&self, told: &Value) -> Option<Tenant> {
+        let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).map(str::to_owned);
+        let person = |p: &Value| {
+            let role = text(p, "role")?;
+            Some(Person {
+                email: text(p, "email")?,
+                user: text(p, "user")?,
+                role: self.app.roles.iter().find(|r| r.id == role)?.id,
+                password: text(p, "password")?,
+                subject: text(p, "subject")?,
+            })
+        };
+        Some(Tenant {
+            id: text(told, "id")?,
+            slug: text(told, "slug")?,
+            host: text(told, "host")?,
+            prefix: text(told, "prefix")?,
+            scheme: self.instance.scheme,
+            people: told.get("people")?.as_array()?.iter().map(person).collect::<Option<_>>()?,
+        })
+    }
+    /// Asks the server to delete every canary made here, but for those that are to wait for the next round.
+    pub async fn clear_but(&self, kept: &[String]) {
         let ids = std::mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner));
-        for id in ids {
+        for id in ids.into_iter().filter(|id| !kept.contains(id)) {
             let _gone = self.instance.admin(&json!({"do": "tenant.delete", "as": "verify", "tenant": id})).await;
         }
     }

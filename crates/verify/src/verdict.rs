@@ -46,6 +46,24 @@ impl Verdict {
             Self::NotApplicable => "not applicable",
         }
     }
+    /// The verdict called so.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.word() == word)
+    }
+    /// Every verdict, worst first.
+    pub const ALL: [Self; 10] = [
+        Self::Failing,
+        Self::Inconclusive,
+        Self::Expired,
+        Self::Stale,
+        Self::Unproven,
+        Self::Unsigned,
+        Self::Attested,
+        Self::Provider,
+        Self::Proven,
+        Self::NotApplicable,
+    ];
     /// Its word in the table.
     #[must_use]
     pub const fn short(self) -> &'static str {
@@ -82,6 +100,29 @@ pub struct Checked {
     pub took: std::time::Duration,
     /// Whether the clock was moved for it.
     pub steered: bool,
+    /// On which server.
+    pub place: Place,
+}
+
+/// On which server a probe ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// The one that people use.
+    Live,
+    /// One that the prober started, with fresh data.
+    #[default]
+    Own,
+}
+
+impl Place {
+    /// Its words in evidence.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Own => "own instance",
+        }
+    }
 }
 
 /// Verdict of a promise of `kind` from those of its checks (DESIGN 11): the weakest counts, checks that are not applicable

@@ -11,7 +11,7 @@ use std::{
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -24,10 +24,12 @@ pub const PATIENCE: Duration = Duration::from_secs(25);
 /// Where the instance listens, and which certificates count.
 #[derive(Clone)]
 pub struct Net {
-    /// Address of the TLS listener.
+    /// Address of the listener.
     pub address: SocketAddr,
-    /// Trusts the throw-away authority alone; offers HTTP/1.1.
+    /// Trusts the throw-away authority alone (of a live server: its own certificate); offers HTTP/1.1.
     pub tls: Arc<rustls::ClientConfig>,
+    /// The listener speaks plain HTTP: a development server.
+    pub clear: bool,
 }
 
 /// A request to be.
@@ -186,30 +188,39 @@ impl Answer {
 
 /// A connection, with what was read too far.
 pub struct Link {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Duplex>,
     rest: Vec<u8>,
 }
 
+/// Bytes in both directions, encrypted or not.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
 impl Net {
-    /// Opens a plain connection from `source`.
+    /// Opens a plain connection from `source`; to another machine, from whatever address leads there.
     ///
     /// # Errors
     /// As the operating system says.
     pub async fn plain(&self, source: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::from((source, 0)))?;
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if to.is_ipv4() && !source.is_unspecified() {
+            socket.set_reuseaddr(true)?;
+            socket.bind(SocketAddr::from((source, 0)))?;
+        }
         let stream =
             tokio::time::timeout(PATIENCE, socket.connect(to)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
-    /// Opens a TLS connection from `source`, naming `host`.
+    /// Opens a connection from `source`, naming `host`: TLS, unless the listener has none.
     ///
     /// # Errors
     /// When it cannot be opened or the certificate does not fit.
     pub async fn open(&self, source: Ipv4Addr, host: &str) -> io::Result<Link> {
-        let stream = self.secure(source, host, Arc::clone(&self.tls)).await?;
+        let stream: Box<dyn Duplex> = match self.clear {
+            true => Box::new(self.plain(source, self.address).await?),
+            false => Box::new(self.secure(source, host, Arc::clone(&self.tls)).await?),
+        };
         Ok(Link { stream, rest: Vec::new() })
     }
     /// Opens a TLS connection with a configuration of the caller's.

@@ -21,7 +21,7 @@ use crate::{
 /// What the invited person sends. Name and password are for those who have no account yet.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Accept {
+pub(crate) struct Accept {
     /// From the link.
     token: String,
     name: Option<String>,
@@ -31,15 +31,15 @@ pub(super) struct Accept {
 
 /// Where they joined.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Joined {
+pub(crate) struct Joined {
     user: String,
     role: String,
     tenant: String,
-    url: String,
+    pub(crate) url: String,
     /// Whether an account was made.
-    created: bool,
+    pub(crate) created: bool,
     /// Where to go on: the sign-in of a new account, or the tenant.
-    next: String,
+    pub(crate) next: String,
 }
 
 /// Who joins.
@@ -50,7 +50,7 @@ enum Joining {
     New(NewPerson),
 }
 
-pub(super) async fn accept(desk: Arc<Means>, call: Changing<Accept>) -> Result<Done<Joined>, Failure> {
+pub(crate) async fn accept(desk: Arc<Means>, call: Changing<Accept>) -> Result<Done<Joined>, Failure> {
     let who = call.tx.permit().principal();
     let now = who.at();
     let hash = invitation::stored(&call.input.token);

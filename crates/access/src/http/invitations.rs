@@ -17,7 +17,7 @@ use crate::{
 /// Who is invited, as what.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Invite {
+pub(crate) struct Invite {
     email: String,
     /// Absent: the app's default role.
     role: Option<String>,
@@ -25,7 +25,7 @@ pub(super) struct Invite {
 
 /// An invitation that waits. The link goes to the invited person only.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     id: String,
     email: String,
     role: String,
@@ -47,14 +47,14 @@ impl From<Waiting> for Shown {
     }
 }
 
-pub(super) async fn list(call: Asking<()>) -> Result<Vec<Shown>, Failure> {
+pub(crate) async fn list(call: Asking<()>) -> Result<Vec<Shown>, Failure> {
     let who = call.tx.permit().principal();
     let waiting = call.tx.all(&sql::WAITING, (who.tenant(), who.at())).await?;
     Ok(waiting.into_iter().map(Shown::from).collect())
 }
 
 /// INVARIANT: nobody invites a role that holds more than they do.
-pub(super) async fn invite(desk: Arc<Means>, call: Changing<Invite>) -> Result<Done<Shown>, Failure> {
+pub(crate) async fn invite(desk: Arc<Means>, call: Changing<Invite>) -> Result<Done<Shown>, Failure> {
     let who = call.tx.permit().principal();
     let (tenant, home, now) = (who.tenant(), Arc::clone(who.home()), who.at());
     let policy = desk.access.policy();
@@ -99,11 +99,11 @@ pub(super) async fn invite(desk: Arc<Means>, call: Changing<Invite>) -> Result<D
 /// Which invitation.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
+pub(crate) struct Named {
     id: String,
 }
 
-pub(super) async fn withdraw(call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(crate) async fn withdraw(call: Changing<Named>) -> Result<Done<()>, Failure> {
     let (tenant, id) = (call.tx.permit().principal().tenant(), id::<Id>(&call.input.id)?);
     let target = format!("invitation/{id}");
     let batch = call.tx.batch::<Control>(&*target).rows(1, &sql::WITHDRAW, (tenant, id));

@@ -11,19 +11,19 @@ use super::id;
 use crate::{Means, confer, gate::Policy};
 
 /// Members of one page.
-const PAGE: u32 = 200;
+pub(crate) const PAGE: u32 = 200;
 
 /// Which page.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Paging {
+pub(crate) struct Paging {
     /// `next` of the page before.
-    after: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// Members of the tenant.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Page {
+pub(crate) struct Page {
     members: Vec<Member>,
     /// Where the next page begins; none: this is the last.
     next: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct Page {
 
 /// One member.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Member {
+pub(crate) struct Member {
     user: String,
     email: Option<String>,
     name: Option<String>,
@@ -53,7 +53,7 @@ impl From<roster::Member> for Member {
     }
 }
 
-pub(super) async fn list(call: Asking<Paging>) -> Result<Page, Failure> {
+pub(crate) async fn list(call: Asking<Paging>) -> Result<Page, Failure> {
     let wrong = |()| Failure::field("after", "type", "`next` of the page before");
     let after = call.input.after.as_deref().map(str::parse::<UserId>).transpose().map_err(wrong)?;
     let mut found = roster::list(&call.tx, after, PAGE + 1).await?;
@@ -66,19 +66,19 @@ pub(super) async fn list(call: Asking<Paging>) -> Result<Page, Failure> {
 /// Which member.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    user: String,
+pub(crate) struct Named {
+    pub(crate) user: String,
 }
 
-pub(super) async fn show(call: Asking<Named>) -> Result<Member, Failure> {
+pub(crate) async fn show(call: Asking<Named>) -> Result<Member, Failure> {
     roster::member(&call.tx, id(&call.input.user)?).await.map(Member::from)
 }
 
 /// A member's new role.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Assigned {
-    user: String,
+pub(crate) struct Assigned {
+    pub(crate) user: String,
     role: String,
 }
 
@@ -105,7 +105,7 @@ fn batch(tx: Tx<kernel::Write>, user: UserId) -> Batch<Control> {
 }
 
 /// INVARIANT: nobody makes a member more than they are themselves.
-pub(super) async fn assign(desk: Arc<Means>, call: Changing<Assigned>) -> Result<Done<()>, Failure> {
+pub(crate) async fn assign(desk: Arc<Means>, call: Changing<Assigned>) -> Result<Done<()>, Failure> {
     let subject = Subject::of(&desk, &call.tx, &call.input.user).await?;
     let Subject { user, now, policy } = subject;
     let to = confer::role(&policy.app, Some(&call.input.role))?;
@@ -123,21 +123,21 @@ async fn switch(desk: Arc<Means>, call: Changing<Named>, off: bool) -> Result<Do
     Ok(Done::ok(batch.commit().await?, ()))
 }
 
-pub(super) async fn suspend(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(crate) async fn suspend(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     switch(desk, call, true).await
 }
 
-pub(super) async fn resume(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(crate) async fn resume(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     switch(desk, call, false).await
 }
 
-pub(super) async fn remove(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(crate) async fn remove(desk: Arc<Means>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     let Subject { user, now, policy } = Subject::of(&desk, &call.tx, &call.input.user).await?;
     gone(call.tx, &policy, user, now).await
 }
 
 /// Leaving needs nobody's leave, but an owner must remain.
-pub(super) async fn leave(desk: Arc<Means>, call: Changing<()>) -> Result<Done<()>, Failure> {
+pub(crate) async fn leave(desk: Arc<Means>, call: Changing<()>) -> Result<Done<()>, Failure> {
     let user = member(call.tx.permit().principal())?;
     let policy = desk.access.policy();
     let tenant = call.tx.permit().principal().tenant();

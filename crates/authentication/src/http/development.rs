@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use encryption::hash;
+use http::StatusCode;
 use kernel::{Failure, Outcome, Secret};
-use route::{Asking, Changing, Done, Reply};
+use route::{Asking, Changing, Done, Output, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Control;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     Authentication, DemoPeople,
-    browser::{self, Way},
+    browser::{self, Way, Web},
     email, people,
 };
 
@@ -30,6 +31,9 @@ pub(crate) struct SignIn {
     /// Slug or id, where the host does not say it.
     #[serde(default)]
     tenant: Option<String>,
+    /// Where a browser goes on.
+    #[serde(default)]
+    next: Option<String>,
 }
 
 impl DemoPeople {
@@ -43,13 +47,16 @@ impl DemoPeople {
 }
 
 /// Where mailed links are the way in: a session at once.
-pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<SignIn>) -> Result<Done<Reply>, Failure> {
-    let demo = a.demo.as_ref().and_then(|demo| demo.find(&call.input)).ok_or(Failure::WrongCredentials)?;
+pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<Web<SignIn>>) -> Result<Done<Reply>, Failure> {
+    let demo = a.demo.as_ref().and_then(|demo| demo.find(&call.input.body)).ok_or(Failure::WrongCredentials)?;
     let account = people::by_email(&call.tx, &demo.0).await?;
     let member = belongs(&a, &call.tx, account.as_ref()).await?;
     let account = account.filter(|account| member && account.usable()).ok_or(Failure::WrongCredentials)?;
     let session = beginning(&a, call.tx.permit().principal(), (account.id, account.epoch), "development");
     let receipt = session.put(call.tx.batch::<Control>(session.target())).commit().await?;
+    if call.input.form {
+        return Ok(Done::ok(receipt, a.entered(&session, call.input.body.next.as_deref())?));
+    }
     let reply = browser::signed_in(&session.tokens(&a.minting)?, Way::Api, a.app.sessions.idle.0 / 1000)?;
     Ok(Done::ok(receipt, reply))
 }
@@ -64,14 +71,20 @@ pub(crate) struct Issued {
 }
 
 /// Where an outside issuer keeps the identities: what that issuer would give.
-pub(crate) async fn issue(a: Arc<Authentication>, call: Changing<SignIn>) -> Result<Done<Issued>, Failure> {
-    let demo = a.demo.as_ref().and_then(|demo| demo.find(&call.input)).ok_or(Failure::WrongCredentials)?;
+pub(crate) async fn issue(a: Arc<Authentication>, call: Changing<Web<SignIn>>) -> Result<Done<Reply>, Failure> {
+    let Web { body, form, .. } = call.input;
+    let demo = a.demo.as_ref().and_then(|demo| demo.find(&body)).ok_or(Failure::WrongCredentials)?;
     let principal = call.tx.permit().principal();
     let tenant = match tenant_of(principal) {
         Some(_) => principal.home().slug.clone(),
         None => demo.1.clone(),
     };
-    give(&a, call.tx, &demo.0, &tenant).await
+    let issued = give(&a, call.tx, &demo.0, &tenant).await?;
+    if !form {
+        return issued.told(|issued| issued.reply(StatusCode::OK));
+    }
+    let to = browser::onward(body.next.as_deref()).unwrap_or_else(|| "/console".to_owned());
+    issued.told(|issued| Ok(browser::entered_once(&issued.access_token, issued.expires_in, &to)))
 }
 
 /// A refresh token of the development issuer.

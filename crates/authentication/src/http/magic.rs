@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use kernel::Failure;
+use kernel::{Failure, Home, Write};
 use route::{Changing, Done, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use store::Control;
+use store::{Control, Tx};
 
 use super::{
     sign_in::{beginning, belongs},
@@ -29,11 +29,36 @@ pub(crate) struct Request {
 /// Always the same answer; a mail only to an account that belongs here.
 pub(crate) async fn request(a: Arc<Authentication>, call: Changing<Web<Request>>) -> Result<Done<Reply>, Failure> {
     let form = call.input.form;
-    let email = email::address(&call.input.body.email)?;
-    let account = people::by_email(&call.tx, &email).await?;
-    let member = belongs(&a, &call.tx, account.as_ref()).await?;
+    send(&a, call.tx, &call.input.body.email).await?.told(|home| Ok(told(&a, &home, form)))
+}
+
+/// The same from the sign-in page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    email: String,
+    /// Where to go on: a link in a mail may be opened elsewhere, so it is not kept.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the page sends it with every form")]
+    next: Option<String>,
+}
+
+pub(crate) async fn request_form(a: Arc<Authentication>, call: Changing<Form>) -> Result<Done<Reply>, Failure> {
+    send(&a, call.tx, &call.input.email).await?.told(|home| Ok(told(&a, &home, true)))
+}
+
+fn told(a: &Authentication, home: &Home, form: bool) -> Reply {
+    let words = "If this address has an account here, a link is on its way. It works once.";
+    pages::done(a, home, form, "Look into your mail", words, ("/sign-in", "Use another address"))
+}
+
+async fn send(a: &Authentication, tx: Tx<Write>, email: &str) -> Result<Done<Arc<Home>>, Failure> {
+    let email = email::address(email)?;
+    let account = people::by_email(&tx, &email).await?;
+    let member = belongs(a, &tx, account.as_ref()).await?;
     let account = account.filter(|account| member && account.usable());
-    let principal = call.tx.permit().principal();
+    let principal = tx.permit().principal();
+    let home = Arc::clone(principal.home());
     let (at, base, tenant) = (principal.at(), principal.home().url.clone(), tenant_of(principal));
     let new = New {
         purpose: Purpose::Magic,
@@ -44,12 +69,10 @@ pub(crate) async fn request(a: Arc<Authentication>, call: Changing<Web<Request>>
         at,
         expires: if account.is_some() { at.plus(a.app.auth.magic_link.0) } else { at },
     };
-    let (batch, token) = new.put(call.tx.batch::<Control>("account"), a.rng.as_ref())?;
+    let (batch, token) = new.put(tx.batch::<Control>("account"), a.rng.as_ref())?;
     let letter = Letter::magic(&a.app, &email, &base, &token);
     let batch = if account.is_some() { letter.send(batch, &a.vault)? } else { batch };
-    let receipt = batch.commit().await?;
-    let words = "If this address has an account here, a link is on its way.";
-    Ok(Done::accepted(receipt, pages::done(&a, form, "Look into your mail", words, "/sign-in")))
+    Ok(Done::accepted(batch.commit().await?, home))
 }
 
 /// The secret of a mailed link.

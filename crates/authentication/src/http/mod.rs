@@ -32,6 +32,16 @@ pub(crate) fn routes(a: &Arc<Authentication>) -> Vec<Route> {
 
     let mut routes = vec![
         line("/api/v1/me", may("account", "read"), "api", get(with(a, me::show))),
+        line("/sign-in", PUBLIC, "api", get(with(a, pages::sign_in))),
+        line("/sign-out", PUBLIC, "api", get(with(a, pages::sign_out))),
+        line("/sign-out", ACCOUNT, "api", post("session.ended", with(a, refresh::sign_out_form))),
+        line("/console/account", may("account", "read"), "api", get(with(a, pages::account))),
+        line(
+            "/console/account/sign-out-everywhere",
+            ACCOUNT,
+            "api",
+            post("session.ended_everywhere", with(a, refresh::everywhere_form)),
+        ),
         line(
             "/api/v1/auth/sign-out-everywhere",
             ACCOUNT,
@@ -68,7 +78,7 @@ pub(crate) fn routes(a: &Arc<Authentication>) -> Vec<Route> {
 fn session_routes(a: &Arc<Authentication>) -> Vec<Route> {
     let refresh = post("session.refreshed", with(a, refresh::refresh));
     vec![
-        line("/sign-in", PUBLIC, "api", get(with(a, pages::sign_in))),
+        line("/console/account/sessions/{id}/end", ACCOUNT, "api", post("session.ended", with(a, refresh::end))),
         line("/api/v1/auth/refresh", PUBLIC, "sign_in", tokens::<refresh::Refresh>(refresh)),
         line("/api/v1/auth/sign-out", ACCOUNT, "api", post("session.ended", with(a, refresh::sign_out))),
     ]
@@ -77,7 +87,21 @@ fn session_routes(a: &Arc<Authentication>) -> Vec<Route> {
 fn password_routes(a: &Arc<Authentication>) -> Vec<Route> {
     let sign_in = post("session.created", with(a, sign_in::sign_in));
     let change = post("password.changed", with(a, password::change));
+    let change_form = post("password.changed", with(a, password::change_form));
+    let sign_in_form = post("session.created", with(a, sign_in::form));
+    let forgot = post("password.reset_requested", with(a, password::forgot));
+    let reset = || post("password.reset", with(a, password::reset));
     vec![
+        line("/sign-in", PUBLIC, "sign_in", sign_in_form.redrawn(with(a, pages::sign_in_again))),
+        line("/forgot", PUBLIC, "api", get(with(a, pages::forgot))),
+        line("/forgot", PUBLIC, "password_reset", forgot.redrawn(with(a, pages::forgot_again))),
+        line("/auth/reset", PUBLIC, "password_reset", reset().redrawn(with(a, pages::reset_again))),
+        line(
+            "/console/account/password",
+            ACCOUNT,
+            "sign_in",
+            change_form.redrawn(with(a, pages::account_again)),
+        ),
         line("/api/v1/auth/sign-in", PUBLIC, "sign_in", tokens::<sign_in::SignIn>(sign_in)),
         line("/api/v1/auth/password", ACCOUNT, "sign_in", tokens::<password::Change>(change)),
         line(
@@ -86,26 +110,39 @@ fn password_routes(a: &Arc<Authentication>) -> Vec<Route> {
             "password_reset",
             post("password.reset_requested", with(a, password::request_reset)),
         ),
-        line("/api/v1/auth/reset", PUBLIC, "password_reset", post("password.reset", with(a, password::reset))),
+        line("/api/v1/auth/reset", PUBLIC, "password_reset", reset()),
         line("/auth/reset", PUBLIC, "api", get(with(a, pages::reset))),
     ]
 }
 
 fn magic_routes(a: &Arc<Authentication>) -> Vec<Route> {
     let sign_in = post("session.created", with(a, magic::sign_in));
-    vec![
+    let form = post("session.created", with(a, magic::sign_in));
+    let request = post("session.link_requested", with(a, magic::request_form));
+    let mut routes = vec![
         line("/api/v1/auth/magic-link", PUBLIC, "magic_link", post("session.link_requested", with(a, magic::request))),
         line("/api/v1/auth/magic", PUBLIC, "magic_link", tokens::<magic::SignIn>(sign_in)),
         line("/auth/magic", PUBLIC, "api", get(with(a, pages::magic))),
-    ]
+        line("/auth/magic", PUBLIC, "magic_link", form.redrawn(with(a, pages::magic_again))),
+    ];
+    if !a.app.auth.methods.contains(&Method::Password) {
+        let again = with(a, pages::sign_in_again);
+        routes.push(line("/sign-in", PUBLIC, "magic_link", request.redrawn(again)));
+    }
+    routes
 }
 
 fn sign_up_routes(a: &Arc<Authentication>) -> Vec<Route> {
     let house = may("house", "sign_up");
+    let verify = post("account.verified", with(a, sign_up::verify));
+    let tenant = post("tenant.created", with(a, sign_up::tenant_form));
     vec![
         line("/api/v1/auth/sign-up", house, "sign_up", post("account.requested", with(a, sign_up::account))),
         line("/api/v1/auth/verify", PUBLIC, "email_verify", post("account.verified", with(a, sign_up::verify))),
         line("/auth/verify", PUBLIC, "api", get(with(a, pages::verify))),
+        line("/auth/verify", PUBLIC, "email_verify", verify.redrawn(with(a, pages::verify_again))),
+        line("/sign-up", house, "api", get(with(a, pages::sign_up))),
+        line("/sign-up", house, "sign_up", tenant.redrawn(with(a, pages::sign_up_again))),
     ]
 }
 

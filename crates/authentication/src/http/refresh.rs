@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kernel::{Credential, Event, Failure, Outcome, Principal, SessionId, TenantId, Time, Write};
-use route::{Changing, Done, Reply};
+use route::{Changing, Done, Reply, page::see_other};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{Control, Revoke, Tx};
@@ -115,6 +115,42 @@ pub(crate) async fn sign_out(_: Arc<Authentication>, call: Changing<()>) -> Resu
     let batch = call.tx.batch::<Control>(format!("session/{session}")).any(&sql::SESSION_END, (session, at));
     let receipt = batch.revoke(Revoke::Session(session)).commit().await?;
     Ok(Done::ok(receipt, browser::signed_out(cookie)))
+}
+
+/// The same from a page's button; without a session there is nothing to end, and the cookies go all the same.
+pub(crate) async fn sign_out_form(_: Arc<Authentication>, call: Changing<()>) -> Result<Done<Reply>, Failure> {
+    let principal = call.tx.permit().principal();
+    let at = principal.at();
+    let session = match *principal.credential() {
+        Credential::User { session, .. } => session,
+        _ => return Err(Failure::SignInNeeded),
+    };
+    let batch = call.tx.batch::<Control>(format!("session/{session}")).any(&sql::SESSION_END, (session, at));
+    let receipt = batch.revoke(Revoke::Session(session)).commit().await?;
+    Ok(Done::ok(receipt, browser::left("/sign-in?said=out")))
+}
+
+/// Ends all of the person's sessions, from the account page.
+pub(crate) async fn everywhere_form(a: Arc<Authentication>, call: Changing<()>) -> Result<Done<Reply>, Failure> {
+    Ok(sign_out_everywhere(a, call).await?.answer(browser::left("/sign-in?said=everywhere")))
+}
+
+/// One of the person's own sessions.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Named {
+    id: String,
+}
+
+pub(crate) async fn end(a: Arc<Authentication>, call: Changing<Named>) -> Result<Done<Reply>, Failure> {
+    let principal = call.tx.permit().principal();
+    let user = principal.user().ok_or(Failure::SignInNeeded)?;
+    let (at, base) = (principal.at(), a.frame.base(principal));
+    let session = SessionId(call.input.id.parse().map_err(|_| Failure::NotFound)?);
+    let batch = call.tx.batch::<Control>(format!("session/{session}"));
+    let batch = batch.expect(1, &sql::SESSION_END_OWN, (session, user, at), Failure::NotFound);
+    let receipt = batch.revoke(Revoke::Session(session)).commit().await?;
+    Ok(Done::ok(receipt, see_other(format!("{base}/console/account?said=session"))))
 }
 
 pub(crate) async fn sign_out_everywhere(_: Arc<Authentication>, call: Changing<()>) -> Result<Done<Reply>, Failure> {

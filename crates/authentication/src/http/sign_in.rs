@@ -33,6 +33,42 @@ pub(crate) struct SignIn {
 pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<Web<SignIn>>) -> Result<Done<Reply>, Failure> {
     let way = call.input.way(call.input.body.cookies);
     let SignIn { email, password, .. } = call.input.body;
+    let done = enter(&a, call.tx, email, password).await?;
+    done.told(|session| browser::signed_in(&session.tokens(&a.minting)?, way, a.app.sessions.idle.0 / 1000))
+}
+
+/// The same from the sign-in page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    email: String,
+    #[schemars(with = "String")]
+    password: Secret,
+    /// Where to go on.
+    #[serde(default)]
+    next: Option<String>,
+}
+
+pub(crate) async fn form(a: Arc<Authentication>, call: Changing<Web<Form>>) -> Result<Done<Reply>, Failure> {
+    let Form { email, password, next } = call.input.body;
+    let done = enter(&a, call.tx, email, password).await?;
+    done.told(|session| a.entered(&session, next.as_deref()))
+}
+
+impl Authentication {
+    /// A session in cookies, and on to where the person wanted to go.
+    pub(super) fn entered(&self, session: &Beginning, next: Option<&str>) -> Result<Reply, Failure> {
+        let to = browser::onward(next).unwrap_or_else(|| "/console".to_owned());
+        Ok(browser::entered(&session.tokens(&self.minting)?, self.app.sessions.idle.0 / 1000, &to))
+    }
+}
+
+async fn enter(
+    a: &Authentication,
+    tx: Tx<Write>,
+    email: String,
+    password: Secret,
+) -> Result<Done<Beginning>, Failure> {
     // What is no address has no account; it is tried all the same.
     let email = email::address(&email).unwrap_or_else(|_| email.trim().to_lowercase());
     if let Some(seconds) = a.strikes.locked(&email) {
@@ -43,24 +79,23 @@ pub(crate) async fn sign_in(a: Arc<Authentication>, call: Changing<Web<SignIn>>)
     if !struck.counted {
         return Err(Failure::Locked(struck.locked.unwrap_or(1)));
     }
-    let account = people::by_email(&call.tx, &email).await?;
+    let account = people::by_email(&tx, &email).await?;
     let phc = account.as_ref().and_then(|account| account.phc.clone());
     let right = slot.verify(phc, &password).await?;
-    let member = belongs(&a, &call.tx, account.as_ref()).await?;
+    let member = belongs(a, &tx, account.as_ref()).await?;
     let known = account.as_ref().filter(|_| member).map(|account| account.id);
     let Some(account) = account.filter(|account| right && member && account.usable()) else {
-        return refused(call.tx, known).await;
+        return refused(tx, known).await;
     };
     a.strikes.clear(&email);
-    let session = beginning(&a, call.tx.permit().principal(), (account.id, account.epoch), "password");
-    let better = upgraded(&a, &account, &password).await?;
-    let mut batch = call.tx.batch::<Control>(session.target());
+    let session = beginning(a, tx.permit().principal(), (account.id, account.epoch), "password");
+    let better = upgraded(a, &account, &password).await?;
+    let mut batch = tx.batch::<Control>(session.target());
     if let (Some(better), Some(old)) = (better, account.phc) {
         batch = batch.any(&sql::CREDENTIAL_SWAP, (account.id, old, better, session.at));
     }
     let receipt = session.put(batch).commit().await?;
-    let reply = browser::signed_in(&session.tokens(&a.minting)?, way, a.app.sessions.idle.0 / 1000)?;
-    Ok(Done::ok(receipt, reply))
+    Ok(Done::ok(receipt, session))
 }
 
 /// The same words for every cause. The leaf names the account only where it is the tenant's.

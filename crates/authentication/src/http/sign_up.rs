@@ -117,6 +117,7 @@ pub(crate) struct Verify {
 pub(crate) async fn verify(a: Arc<Authentication>, call: Changing<Web<Verify>>) -> Result<Done<Reply>, Failure> {
     let form = call.input.form;
     let token = call.input.body.token;
+    let here = Arc::clone(call.tx.permit().principal().home());
     let at = call.tx.permit().principal().at();
     let found = mail_token::find(&call.tx, Purpose::Verify, &token, at).await?;
     let existing = people::by_email(&call.tx, &found.email).await?;
@@ -150,7 +151,8 @@ pub(crate) async fn verify(a: Arc<Authentication>, call: Changing<Web<Verify>>) 
         other => other,
     })?;
     let base = home.map(|home| home.url.clone()).unwrap_or_default();
-    Ok(Done::ok(receipt, pages::done(&a, form, "Your address is confirmed", "Sign in now.", &sign_in_at(&a, &base))))
+    let (title, words, next) = ("Your address is confirmed", "The account is yours. Sign in now.", sign_in_at(&a, &base));
+    Ok(Done::ok(receipt, pages::done(&a, &here, form, title, words, (&next, "Sign in"))))
 }
 
 /// Where a new owner signs in: at their tenant's host, or at the shared one.
@@ -186,6 +188,22 @@ pub(crate) struct Made {
     url: String,
     /// It opens when the owner has confirmed their address.
     confirm: bool,
+}
+
+/// The same from the page: what follows is mailed, or, for a signed-in person, there at once.
+pub(crate) async fn tenant_form(a: Arc<Authentication>, call: Changing<NewTenant>) -> Result<Done<Reply>, Failure> {
+    let own = Arc::clone(&a);
+    let home = Arc::clone(call.tx.permit().principal().home());
+    let words = "Open the link in the mail to confirm your address. It works once; until then nothing is open to anybody.";
+    tenant(a, call).await?.told(|made| {
+        // The tenant has a host of its own, and a form's answer may not lead there: a link does.
+        let console = format!("{}/console", made.url);
+        Ok(if made.confirm {
+            pages::done(&own, &home, true, "Look into your mail", words, ("/", "Back to the start"))
+        } else {
+            pages::done(&own, &home, true, "It is open", "You own it. Sign in there to begin.", (&console, "Go there"))
+        })
+    })
 }
 
 pub(crate) async fn tenant(a: Arc<Authentication>, call: Changing<NewTenant>) -> Result<Done<Made>, Failure> {

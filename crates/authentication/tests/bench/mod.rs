@@ -166,6 +166,7 @@ impl Bench {
             session_keys: Vec::new(),
             fetch: None,
             demo,
+            frame: Arc::new(route::page::Frame::new(Arc::clone(&app), &manifest::Page::default(), true)),
         })
         .unwrap();
         let authentication = Arc::new(authentication);

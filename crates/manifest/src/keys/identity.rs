@@ -12,6 +12,7 @@ pub(super) static AUTH: &[Key] = &[
     key("password", Ty::OneOf(&["argon2id", "bcrypt"]), "\"argon2id\"", "scheme of password hashes"),
     key("breach", Ty::OneOf(&["open", "closed"]), "\"open\"", "what an outage of the breach list does"),
     key("lockout", Ty::Table(LOCKOUT), "", "after wrong passwords in a row"),
+    key("bots", Ty::SomeOf(&["honeypot"]), "[\"honeypot\"]", "rules against bots at sign-in"),
     key("magic_link", Ty::Table(LINK), "", "mailed links"),
     key("reset", Ty::Table(RESET), "", "password resets"),
     key("verify", Ty::Table(VERIFY), "", "verification of mail addresses"),

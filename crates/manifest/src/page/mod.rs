@@ -4,11 +4,13 @@ mod fill;
 mod html;
 mod mark;
 mod markdown;
+mod prose;
 mod reader;
 mod suggest;
 
 pub use html::html;
 pub use markdown::markdown;
+pub use prose::prose;
 
 use crate::{App, CheckKind, Fault, Millis, fault::Source};
 

@@ -34,6 +34,7 @@ pub(crate) fn auth(cx: &Cx<'_>, node: &Node) -> Auth {
             Some("bcrypt") => PasswordScheme::Bcrypt,
             _ => PasswordScheme::Argon2id,
         },
+        honeypot: node.get("bots").items().iter().any(|n| n.text() == Some("honeypot")),
         breach_closed: node.get("breach").text() == Some("closed"),
         lockout: Lockout { failures: lockout.get("failures").number(), lasts: lockout.get("for").time() },
         magic_link: node.get("magic_link").get("ttl").time(),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 use kernel::{Failure, FieldSet, Id, Reason, Write};
-use route::{Asking, Body, Changing, Done, Reply};
+use route::{Asking, Body, BodyStream, Changing, Done, Reply};
 use serde_json::{Value as Json, json};
-use store::{Own, Tx, Value};
+use store::{Own, Receipt, Tx, Value};
 
 use crate::{
     answer::{self, Asker},
@@ -16,6 +16,22 @@ use crate::{
     sql::{self, Layout},
     write::{self, Change, Writer},
 };
+
+/// A file on its way in.
+pub(crate) struct Upload {
+    pub(crate) name: Option<String>,
+    /// The type it calls itself.
+    pub(crate) kind: Option<String>,
+    pub(crate) body: BodyStream,
+}
+
+impl Upload {
+    fn of(input: &Pieces) -> Result<Self, Failure> {
+        input.only(&["name"])?;
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Self { name: owned(input.query("name")), kind: owned(input.media_type()), body: input.stream()? })
+    }
+}
 
 /// An upload that lies in the store and is no row yet.
 struct Stored {
@@ -47,7 +63,7 @@ impl Stored {
 }
 
 /// Streams the body into the store, if the field takes its type.
-async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &Pieces) -> Result<Stored, Failure> {
+async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, upload: Upload) -> Result<Stored, Failure> {
     let shelf = &drawer.desk.shelf;
     let field = shelf.field(drawer.field).ok_or(Failure::NotFound)?;
     if !w.allowed.write.has(drawer.field) || field.read_only {
@@ -57,10 +73,9 @@ async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &Pieces) 
             Failure::NotFound
         });
     }
-    input.only(&["name"])?;
-    let declared = input.media_type();
-    let name = file::name(input.query("name"));
-    let (head, body) = file::head(input.stream()?).await?;
+    let declared = upload.kind.as_deref();
+    let name = file::name(upload.name.as_deref());
+    let (head, body) = file::head(upload.body).await?;
     let kind = file::sniff(&head, declared);
     let same = declared.is_none_or(|d| d == kind || d == "application/octet-stream");
     if head.is_empty() {
@@ -78,20 +93,26 @@ async fn store(drawer: &Drawer, w: &Writer<'_>, tx: &Tx<Write>, input: &Pieces) 
 
 /// A file for a record that is still to be made.
 pub(super) async fn upload(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Result<Done<Reply>, Failure> {
-    let (tx, input) = (call.tx, call.input);
+    let (receipt, mut body, sha256) = keep(&drawer, call.tx, Upload::of(&call.input)?).await?;
+    if let Json::Object(members) = &mut body {
+        members.insert("sha256".to_owned(), sha256.into());
+    }
+    Ok(Done::created(receipt, Reply::json(StatusCode::CREATED, body.to_string())))
+}
+
+/// Takes it in; its metadata and SHA-256.
+pub(crate) async fn keep(
+    drawer: &Drawer,
+    tx: Tx<Write>,
+    upload: Upload,
+) -> Result<(Receipt, Json, String), Failure> {
     let desk = &drawer.desk;
     let w = Writer::new(&desk.records, &desk.shelf, tx.permit());
-    let stored = store(&drawer, &w, &tx, &input).await?;
+    let stored = store(drawer, &w, &tx, upload).await?;
     let blobs = tx.blobs();
     let batch = tx.batch::<Own>(format!("{}/file/{}", desk.shelf.def.id, stored.id));
-    match batch.rows(1, &sql::FILE_ADD, stored.row(&drawer, &w)).commit().await {
-        Ok(receipt) => {
-            let mut body = stored.metadata();
-            if let Json::Object(members) = &mut body {
-                members.insert("sha256".to_owned(), stored.sha256.clone().into());
-            }
-            Ok(Done::created(receipt, Reply::json(StatusCode::CREATED, body.to_string())))
-        }
+    match batch.rows(1, &sql::FILE_ADD, stored.row(drawer, &w)).commit().await {
+        Ok(receipt) => Ok((receipt, stored.metadata(), stored.sha256)),
         Err(failure) => abandon(&blobs, stored.id, failure).await,
     }
 }
@@ -106,24 +127,35 @@ async fn abandon<T>(blobs: &store::Blobs, id: Id, failure: Failure) -> Result<T,
 
 /// A file for a record that is there: uploaded and set in one.
 pub(super) async fn replace(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Result<Done<Reply>, Failure> {
-    let (tx, input) = (call.tx, call.input);
+    let (id, expected) = (call.input.id()?, call.input.if_match()?);
+    let asker = Asker::of(call.tx.permit());
+    let receipt = put(&drawer, call.tx, &id, expected, Upload::of(&call.input)?).await?;
     let (records, shelf) = (&drawer.desk.records, &drawer.desk.shelf);
-    let (id, expected) = (input.id()?, input.if_match()?);
-    let was = write::before(shelf, &tx, &id).await?;
+    let reply = answer::changed(records, shelf, &asker, &receipt, StatusCode::OK).await?;
+    Ok(Done::ok(receipt, reply))
+}
+
+/// Takes it in and sets it in the record.
+pub(crate) async fn put(
+    drawer: &Drawer,
+    tx: Tx<Write>,
+    id: &str,
+    expected: Option<i64>,
+    upload: Upload,
+) -> Result<Receipt, Failure> {
+    let (records, shelf) = (&drawer.desk.records, &drawer.desk.shelf);
+    let was = write::before(shelf, &tx, id).await?;
     if expected.is_some_and(|v| v != was.version) {
         return Err(Failure::Stale);
     }
-    let (asker, w) = (Asker::of(tx.permit()), Writer::new(records, shelf, tx.permit()));
-    let stored = store(&drawer, &w, &tx, &input).await?;
+    let w = Writer::new(records, shelf, tx.permit());
+    let stored = store(drawer, &w, &tx, upload).await?;
     let blobs = tx.blobs();
     let value = Value::Text(stored.metadata().to_string());
     let change = Change { values: vec![(drawer.field, value)], files: vec![stored.id.to_string()] };
-    let batch = tx.batch::<Own>(format!("{}/{id}", shelf.def.id)).rows(1, &sql::FILE_ADD, stored.row(&drawer, &w));
-    match change::steps(&w, batch, &id, Some(&was), change, expected, true).commit().await {
-        Ok(receipt) => {
-            let reply = answer::changed(records, shelf, &asker, &receipt, StatusCode::OK).await?;
-            Ok(Done::ok(receipt, reply))
-        }
+    let batch = tx.batch::<Own>(format!("{}/{id}", shelf.def.id)).rows(1, &sql::FILE_ADD, stored.row(drawer, &w));
+    match change::steps(&w, batch, id, Some(&was), change, expected, true).commit().await {
+        Ok(receipt) => Ok(receipt),
         Err(failure) => abandon(&blobs, stored.id, failure).await,
     }
 }

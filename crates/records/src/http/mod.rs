@@ -5,6 +5,7 @@ mod link;
 mod record;
 mod transfer;
 
+pub(crate) use file::{Upload, keep, put as put_file};
 use std::sync::Arc;
 
 use kernel::may;

@@ -44,7 +44,7 @@ pub(super) async fn create(desk: Arc<Desk>, call: Changing<Pieces>) -> Result<Do
     let Desk { records, shelf } = desk.as_ref();
     call.input.only(&[])?;
     let asker = Asker::of(call.tx.permit());
-    let receipt = change::create(records, shelf, call.tx, &call.input.object()?).await?;
+    let receipt = change::create(records, shelf, call.tx, &call.input.object()?, None).await?;
     let reply = answer::changed(records, shelf, &asker, &receipt, StatusCode::CREATED).await?;
     Ok(Done::created(receipt, reply))
 }

@@ -35,7 +35,7 @@ async fn import_rows(desk: Arc<Desk>, call: Changing<Pieces>) -> Result<Done<Rep
     call.input.only(&[])?;
     let form = import::form(call.input.media_type())?;
     let body = call.input.stream()?;
-    let done = import::run(&desk.records, &desk.shelf, call.tx, form, body).await?;
+    let done = import::run(&desk.records, &desk.shelf, call.tx, form, body, None).await?;
     let text = json!({ "rows": done.rows, "sha256": done.sha256, "ignored": done.ignored }).to_string();
     Ok(Done::ok(done.receipt, Reply::json(StatusCode::OK, text)))
 }

@@ -39,6 +39,12 @@ statements! {
     /// Files of a record go: collection, record.
     FILES_GONE: Change<Own, (String, String)> = "DELETE FROM \"_file\" WHERE \"collection\" = $1 AND \"record\" = $2";
 
+    /// A file goes: id.
+    FILE_DROP: Change<Own, (String,)> = "DELETE FROM \"_file\" WHERE \"id\" = $1";
+    /// Files of a field uploaded before a moment that are no record's: field, moment.
+    IMPORTS_OLD: Query<Own, (String, i64), (Id,)> =
+        "SELECT \"id\" FROM \"_file\" WHERE \"field\" = $1 AND \"created_at\" < $2 AND \"record\" IS NULL LIMIT 50";
+
     /// A link: id, name, hash of the token, hash of the PIN, record, moment, who, expiry.
     SHARE_ADD: Change<Own, Vec<Value>> =
         "INSERT INTO \"_share\" (\"id\", \"name\", \"token\", \"pin\", \"record\", \"created_at\", \"created_by\", \

@@ -90,6 +90,7 @@ pub fn settings(folder: &Path, data: &Path) -> Settings {
         log: None,
         demo: true,
         steer: false,
+        watch: false,
         environment: std::collections::HashMap::new(),
     }
 }

@@ -1,16 +1,15 @@
 //! What the machine shows: starts that must fail, files, logs, the program itself.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use manifest::Pointer;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::probe;
+use super::{
+    probe,
+    side::{Side, Start, Wish, edited},
+};
 use crate::{
     copy,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
@@ -31,25 +30,6 @@ pub(super) const PROBES: &[Probe] = &[
     probe!("gov.claims_bound", Together, claims_bound),
     probe!("gov.page_review", Together, page_review),
 ];
-
-/// A copy of the app's folder with both files as `edit` makes them.
-fn edited(scene: &Scene, edit: impl Fn(String, String) -> (String, String)) -> Result<PathBuf, Miss> {
-    let from = &scene.stage.instance.setup().folder;
-    let to = scene.stage.instance.scratch().join(format!("app-{}", random::hex(4)));
-    for file in copy::files(from)? {
-        let Ok(rest) = file.strip_prefix(from) else { continue };
-        let target = to.join(rest);
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::copy(&file, target)?;
-    }
-    let (app, page) = (std::fs::read_to_string(to.join("app.toml"))?, std::fs::read_to_string(to.join("security.md"))?);
-    let (app, page) = edit(app, page);
-    std::fs::write(to.join("app.toml"), app)?;
-    std::fs::write(to.join("security.md"), page)?;
-    Ok(to)
-}
 
 /// Exit code and words of `check` on an app's folder.
 async fn check(scene: &Scene, folder: &Path) -> Result<(i32, String), Miss> {
@@ -80,46 +60,10 @@ async fn started(
     variables: &[(&str, &str)],
     folder: Option<&Path>,
 ) -> Result<(Option<i32>, String), Miss> {
-    let instance = &scene.stage.instance;
-    let (home, tag) = (instance.scratch(), random::hex(4));
-    let (ready, err) = (home.join(format!("bad-{tag}.json")), home.join(format!("bad-{tag}.err")));
-    let mut command = Command::new(&instance.setup().binary);
-    command
-        .arg("serve")
-        .arg(folder.unwrap_or(&instance.setup().folder))
-        .arg("--data")
-        .arg(home.join(format!("bad-{tag}")));
-    command.args(["--listen", "127.0.0.1:0", "--no-demo", "--tls"]);
-    command.arg(format!("{},{}", home.join("cert.pem").display(), home.join("key.pem").display()));
-    command
-        .arg("--ready-file")
-        .arg(&ready)
-        .envs(instance.secrets.iter())
-        .env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));
-    for (name, value) in variables {
-        if value.is_empty() {
-            command.env_remove(name);
-        } else {
-            command.env(name, value);
-        }
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&err)?).kill_on_drop(true);
-    let (mut child, begun) = (command.spawn()?, Instant::now());
-    loop {
-        let said = || std::fs::read_to_string(&err).unwrap_or_default();
-        if let Some(status) = child.try_wait()? {
-            return Ok((Some(status.code().unwrap_or(-1)), said()));
-        }
-        if ready.exists() {
-            let _gone = child.kill().await;
-            return Ok((None, said()));
-        }
-        if begun.elapsed() > Duration::from_secs(20) {
-            let _gone = child.kill().await;
-            return unclear("a start neither ended nor was ready in 20 s");
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    Ok(match Side::start(scene, &Wish { folder, variables, ..Wish::default() }).await? {
+        Start::Up(_) => (None, String::new()),
+        Start::Refused(code, said) => (Some(code), said),
+    })
 }
 
 /// How many files of the data folder hold one of these texts.

@@ -6,14 +6,19 @@ mod bearer;
 mod card;
 mod context;
 mod data;
+mod edge;
+mod desk;
 mod headers;
 mod host;
 mod input;
 mod limits;
+mod machine;
 mod markup;
 mod origin;
 mod password;
 mod session;
+mod side;
+mod sockets;
 mod tenant;
 mod transport;
 
@@ -34,11 +39,14 @@ pub fn all() -> impl Iterator<Item = &'static Probe> {
         audit::PROBES,
         access::PROBES,
         host::PROBES,
+        edge::PROBES,
+        machine::PROBES,
         input::PROBES,
         markup::PROBES,
         card::PROBES,
         tenant::PROBES,
         data::PROBES,
+        desk::PROBES,
         origin::PROBES,
         headers::PROBES,
         bearer::PROBES,

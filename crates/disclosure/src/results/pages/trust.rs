@@ -1,0 +1,116 @@
+use maud::{Markup, PreEscaped, html};
+
+use super::{
+    document, marks,
+    prose::{Setting, prose},
+    ticks::Ticks,
+};
+use crate::{
+    Disclosure,
+    results::{Verdict, repeat, speech, view::Shown, view::View},
+};
+
+/// The trust page.
+pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> String {
+    let ticks = Ticks::of(view);
+    let shown: Vec<Verdict> = Verdict::ALL.into_iter().filter(|v| view.count(*v) > 0).collect();
+    let setting = Setting { disclosure: d, view, ticks: &ticks, url };
+    let head = heading(d, view, &shown).into_string();
+    let body = html! {
+        (PreEscaped(marks::sprite(&shown, &ticks.symbols)))
+        main {
+            (PreEscaped(prose(d.page(), &setting, &head)))
+            (former(view))
+        }
+        (foot(d, view))
+        form #z method="post" {}
+    };
+    document(d.app(), "Security", nonce, None, &body)
+}
+
+/// The headline, what is wrong, and the legend.
+fn heading(d: &Disclosure, view: &View, shown: &[Verdict]) -> Markup {
+    html! {
+        p.l { (speech::headline(view)) }
+        (strip(d, view))
+        p.c {
+            @for verdict in shown.iter().rev() {
+                span class=(marks::letter(*verdict)) {
+                    (PreEscaped(marks::mark(*verdict))) " " (view.count(*verdict))
+                }
+                " "
+            }
+        }
+        p.m {
+            @if let Some(run) = &view.run {
+                "As of " (speech::moment(view.at)) ". The last round began " (speech::ago(run.began, view.at))
+                " and took " (speech::plural((run.took / 1000).max(1), "second")) ". "
+            } @else {
+                "No round of tests has been published yet. "
+            }
+            "Open a mark to see its test."
+        }
+    }
+}
+
+/// What does not hold now.
+fn strip(d: &Disclosure, view: &View) -> Markup {
+    let wrong: Vec<&Shown> = view.claims.iter().filter(|c| c.judged.verdict.alarming()).collect();
+    let mut wrong = wrong;
+    wrong.sort_by_key(|c| c.judged.verdict);
+    html! {
+        @if !wrong.is_empty() {
+            section.r aria-label="What does not hold now" {
+                @for shown in wrong.iter().take(12) {
+                    @if let Some(claim) = d.page().claims.get(shown.at) {
+                        p class=(marks::letter(shown.judged.verdict)) {
+                            a href={ "#" (claim.id) } { (PreEscaped(marks::mark(shown.judged.verdict))) }
+                            " " (d.words(claim))
+                            @if let Some(since) = shown.since { " " i { "since " (speech::moment(since)) } }
+                        }
+                    }
+                }
+                @if wrong.len() > 12 { p { "and " (wrong.len() - 12) " more, marked below." } }
+            }
+        }
+    }
+}
+
+/// Wordings that are gone.
+fn former(view: &View) -> Markup {
+    html! {
+        @if !view.former.is_empty() {
+            h2 #former { "What this page used to say" }
+            @for old in view.former.iter().rev().take(40) {
+                p.d {
+                    del { (old.words) } " "
+                    a href={ "trust/history/" (old.claim) } { (old.claim) }
+                    i {
+                        ", " (speech::date(old.since)) " to " (old.until.map(speech::date).unwrap_or_default())
+                        @if let Some(last) = &old.last { ", last " (last) }
+                    }
+                }
+            }
+            @if view.former.len() > 40 { p { "Older wordings stand in each promise's history." } }
+        }
+    }
+}
+
+fn foot(d: &Disclosure, view: &View) -> Markup {
+    html! {
+        footer {
+            @if let Some(run) = &view.run {
+                p {
+                    "These verdicts are signed by key " code { (view.kid) } " (" a href="trust/keys.json" { "keys" } "): "
+                    a href="trust/report.json" { "the report of " (speech::moment(run.at)) } ", SHA-256 "
+                    code { (run.sha256.get(..16).unwrap_or_default()) "…" } ", build " (run.build) "."
+                }
+            }
+            p {
+                "Also as " a href="trust.json" { "JSON" } ", " a href="trust/answers.csv" { "answers for questionnaires" }
+                " and a " a href="trust/badge.svg" { "badge" } ". To repeat any test on a copy of " (d.app().name) ": "
+                code { (repeat::verify("NAME")) } ". Printed, this page opens every mark."
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Verdicts, and how a promise gets one from its checks (DESIGN 11). Pure.
+
+use manifest::CheckKind;
+
+/// What is known of a check or a promise, from worst to best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Seen broken, and not seen whole since.
+    Failing,
+    /// Looked at, and it could not be told; there was no verdict before.
+    Inconclusive,
+    /// A signed statement is past its date.
+    Expired,
+    /// The last proof is too old.
+    Stale,
+    /// No proof yet.
+    Unproven,
+    /// A person has to sign it, and nobody has.
+    Unsigned,
+    /// A person signed it.
+    Attested,
+    /// Kept by whoever hosts; what this program does instead was looked at.
+    Provider,
+    /// Shown.
+    Proven,
+    /// The app has no such thing.
+    NotApplicable,
+}
+
+impl Verdict {
+    /// Every one, from worst to best.
+    pub const ALL: [Self; 10] = [
+        Self::Failing,
+        Self::Inconclusive,
+        Self::Expired,
+        Self::Stale,
+        Self::Unproven,
+        Self::Unsigned,
+        Self::Attested,
+        Self::Provider,
+        Self::Proven,
+        Self::NotApplicable,
+    ];
+    /// Its word, everywhere.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Inconclusive => "inconclusive",
+            Self::Expired => "expired",
+            Self::Stale => "stale",
+            Self::Unproven => "unproven",
+            Self::Unsigned => "unsigned",
+            Self::Attested => "attested",
+            Self::Provider => "provider",
+            Self::Proven => "proven",
+            Self::NotApplicable => "not applicable",
+        }
+    }
+    /// By its word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.word() == word)
+    }
+    /// Place in the order, as a day's worst is stored.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        self as i64
+    }
+    /// By its place.
+    #[must_use]
+    pub fn at(rank: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.rank() == rank)
+    }
+    /// Whether the promise is shown kept.
+    #[must_use]
+    pub const fn kept(self) -> bool {
+        matches!(self, Self::Proven | Self::Provider | Self::Attested)
+    }
+    /// Whether people must be told before anything else.
+    #[must_use]
+    pub const fn alarming(self) -> bool {
+        matches!(self, Self::Failing | Self::Inconclusive | Self::Expired | Self::Stale)
+    }
+}
+
+/// Verdict of a promise of `kind`: its weakest applicable check's; a provider's or a person's promise stays that unless
+/// what a program can look at fails. `signed`: what its attestation says, when there is one.
+pub(crate) fn of(kind: CheckKind, checks: &[Verdict], signed: Option<Verdict>) -> Verdict {
+    let applicable = checks.iter().copied().filter(|v| *v != Verdict::NotApplicable);
+    let Some(weakest) = applicable.min() else { return Verdict::NotApplicable };
+    match kind {
+        CheckKind::Probed | CheckKind::Enforced => weakest,
+        CheckKind::Provider if weakest <= Verdict::Stale => weakest,
+        CheckKind::Provider => Verdict::Provider,
+        CheckKind::Attested if weakest == Verdict::Failing => Verdict::Failing,
+        CheckKind::Attested => signed.unwrap_or(Verdict::Unsigned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict as V, *};
+    use CheckKind::{Attested, Enforced, Probed, Provider};
+
+    #[test]
+    fn the_weakest_applicable_check_decides() {
+        for (kind, checks, signed, verdict) in [
+            (Probed, vec![V::Proven, V::Unproven], None, V::Unproven),
+            (Probed, vec![V::Proven, V::Stale], None, V::Stale),
+            (Enforced, vec![V::NotApplicable, V::Proven], None, V::Proven),
+            (Enforced, vec![V::NotApplicable], None, V::NotApplicable),
+            (Provider, vec![V::Unproven], None, V::Provider),
+            (Provider, vec![V::Stale], None, V::Stale),
+            (Provider, vec![V::Failing, V::Proven], None, V::Failing),
+            (Attested, vec![V::Unsigned], None, V::Unsigned),
+            (Attested, vec![V::Unsigned], Some(V::Expired), V::Expired),
+            (Attested, vec![V::Failing], Some(V::Attested), V::Failing),
+        ] {
+            assert_eq!(of(kind, &checks, signed), verdict, "{kind:?} {checks:?}");
+        }
+    }
+
+    #[test]
+    fn words_and_ranks_lead_back() {
+        for verdict in V::ALL {
+            assert_eq!(V::parse(verdict.word()), Some(verdict));
+            assert_eq!(V::at(verdict.rank()), Some(verdict));
+        }
+        assert_eq!(V::parse("green"), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! Files that pages ask for. Their names hold their hash, so they may be kept for ever; scripts carry their integrity too.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use kernel::{Failure, may};
+use maud::{Markup, html};
+
+use crate::{Asking, Reply, Route, get};
+
+/// The style sheet, for pages that hold it themselves.
+pub const STYLE: &str = include_str!("../../assets/app.css");
+
+/// One file.
+struct Asset {
+    path: String,
+    integrity: String,
+    kind: &'static str,
+    bytes: &'static [u8],
+}
+
+impl Asset {
+    fn new(stem: &str, ending: &str, kind: &'static str, bytes: &'static [u8]) -> Self {
+        let hash = digest::digest(&digest::SHA384, bytes);
+        let short: String = hash.as_ref().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let integrity = format!("sha384-{}", BASE64_STANDARD.encode(hash.as_ref()));
+        Self { path: format!("/assets/{stem}-{short}.{ending}"), integrity, kind, bytes }
+    }
+}
+
+struct Assets {
+    style: Asset,
+    /// In the order they run: the policy needs the sanitiser, htmx the policy.
+    scripts: [Asset; 3],
+}
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
+    let script = |stem, bytes| Asset::new(stem, "js", "text/javascript; charset=utf-8", bytes);
+    Assets {
+        style: Asset::new("app", "css", "text/css; charset=utf-8", STYLE.as_bytes()),
+        scripts: [
+            script("purify", include_bytes!("../../assets/purify.min.js")),
+            script("app", include_bytes!("../../assets/app.js")),
+            script("htmx", include_bytes!("../../assets/htmx.min.js")),
+        ],
+    }
+});
+
+/// Where the files are, on every host.
+pub const PATH: &str = "/assets/{name}";
+
+/// The name of a file.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+/// The route of the files.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let serve = get(async |call: Asking<Named>| {
+        let all = std::iter::once(&ASSETS.style).chain(&ASSETS.scripts);
+        let wanted = |asset: &&Asset| asset.path.strip_prefix("/assets/") == Some(call.input.name.as_str());
+        let asset = all.into_iter().find(wanted).ok_or(Failure::NotFound)?;
+        let reply = Reply::new(StatusCode::OK, crate::Body::Bytes(Bytes::from_static(asset.bytes)));
+        let kept = "public, max-age=31536000, immutable";
+        Ok::<_, Failure>(reply.with(header::CONTENT_TYPE, asset.kind).with(header::CACHE_CONTROL, kept))
+    });
+    vec![Route { path: PATH.to_owned(), action: may("public", "read"), tier: "api", serve }]
+}
+
+/// What a page of the console has in its head. Scripts run after the document is there, in order.
+pub(crate) fn links(nonce: &str) -> Markup {
+    html! {
+        link rel="stylesheet" href=(ASSETS.style.path) nonce=(nonce);
+        meta name="htmx-config" content=(HTMX);
+        @for script in &ASSETS.scripts {
+            script src=(script.path) integrity=(script.integrity) nonce=(nonce) defer {}
+        }
+    }
+}
+
+/// No evaluated code, no style or script of its own, nothing kept in the browser's storage.
+const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"allowScriptTags":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"scrollIntoViewOnBoost":false,"defaultFocusScroll":false}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vendored_files_are_the_ones_on_record() {
+        let record = include_str!("../../assets/VENDORED.md");
+        for asset in ASSETS.scripts.iter().filter(|a| !a.path.contains("/app-")) {
+            assert!(record.contains(&asset.integrity), "{} is {}", asset.path, asset.integrity);
+        }
+    }
+
+    #[test]
+    fn the_style_sheet_fits_into_a_page() {
+        assert!(STYLE.len() < 40_000, "{}", STYLE.len());
+        assert!(!STYLE.contains("</") && !STYLE.contains("@import") && !STYLE.contains("url("));
+    }
+}
