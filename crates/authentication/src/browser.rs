@@ -180,9 +180,9 @@ pub(crate) fn signed_out(cookies: bool) -> Reply {
 
 /// The same for a browser's form.
 pub(crate) fn left(to: &str) -> Reply {
-    cleared().iter().fold(uncached(see_other(to)), |reply, line| {
-        reply.with(header::SET_COOKIE, line.to_str().unwrap_or_default())
-    })
+    cleared()
+        .iter()
+        .fold(uncached(see_other(to)), |reply, line| reply.with(header::SET_COOKIE, line.to_str().unwrap_or_default()))
 }
 
 fn uncached(reply: Reply) -> Reply {
@@ -231,7 +231,17 @@ mod tests {
         for fine in ["/", "/console", "/w/north/console?after=1&b=%20"] {
             assert_eq!(onward(Some(fine)).as_deref(), Some(fine));
         }
-        for bad in ["", "console", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb", "/a b", "javascript:x", "/\u{e9}"] {
+        for bad in [
+            "",
+            "console",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/a\r\nb",
+            "/a b",
+            "javascript:x",
+            "/\u{e9}",
+        ] {
             assert_eq!(onward(Some(bad)), None, "{bad:?}");
         }
         assert_eq!(onward(Some(&format!("/{}", "a".repeat(600)))), None);

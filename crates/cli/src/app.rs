@@ -1,6 +1,6 @@
 //! Commands that need the app's two files.
 
-use std::{fs, path::Path, process::ExitCode, sync::Arc};
+use std::{fs, path::Path, process::ExitCode};
 
 use manifest::{App, Fault, Page};
 
@@ -99,7 +99,8 @@ pub fn schema() -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+/// Threads for asynchronous work.
+pub fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -156,29 +157,4 @@ pub fn serve(settings: vouchsafe::Settings, read: Read) -> Result<ExitCode, Exit
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(words) => Err(screen::refuse(&words)),
     }
-}
-
-/// `verify`.
-pub fn verify(
-    folder: &Path,
-    only: Option<String>,
-    format: &str,
-    database: Option<String>,
-    strict: bool,
-) -> Result<ExitCode, ExitCode> {
-    let Read { app, page, .. } = read(folder)?;
-    let binary = std::env::current_exe().map_err(|e| screen::refuse(&format!("this program's own path: {e}")))?;
-    let options = verify::Options {
-        setup: verify::Setup { binary, folder: folder.to_owned(), app: Arc::new(app), database },
-        page,
-        only,
-        now: kernel::Clock::now(&vouchsafe::Machine::default()),
-    };
-    let report = runtime()?.block_on(verify::run(options)).map_err(|words| screen::refuse(&words))?;
-    match format {
-        "json" => screen::print(&serde_json::to_string_pretty(&report.json()).unwrap_or_default()),
-        "junit" => screen::print(&report.junit()),
-        _ => screen::print(&report.table(vouchsafe::VERSION, &folder.display().to_string(), screen::colour())),
-    }
-    Ok(ExitCode::from(report.exit(strict)))
 }

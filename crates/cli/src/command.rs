@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{app, attest, client, desk, screen, watch};
+use crate::{app, attest, client, desk, prove, screen, watch};
 
 /// A multi-tenant SaaS backend whose security page is executable.
 #[derive(Parser)]
@@ -35,9 +35,9 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
-    /// Test every promise of an app's page against a running instance of its own.
+    /// Test every promise of an app's page against an instance of its own, or what a visitor can test of a live service.
     Verify {
-        /// The app's folder.
+        /// The app's folder, or the https:// address of a service.
         app: PathBuf,
         /// Only this promise or check.
         #[arg(long)]
@@ -51,6 +51,17 @@ enum Command {
         /// Fail on unproven and unsigned promises too.
         #[arg(long)]
         strict: bool,
+    },
+    /// Verify, and write the catalogue, the page and its verdicts as OSCAL documents.
+    Oscal {
+        /// The app's folder.
+        app: PathBuf,
+        /// Folder for the four documents.
+        #[arg(long)]
+        out: PathBuf,
+        /// PostgreSQL for the instance (application role); the embedded engine otherwise.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// One round of continuous verification: what `serve` starts. Reads its order from standard input.
     #[command(hide = true)]
@@ -258,6 +269,8 @@ enum Format {
     Table,
     Json,
     Junit,
+    Csv,
+    Oscal,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -296,9 +309,12 @@ impl Cli {
                     Format::Table => "table",
                     Format::Json => "json",
                     Format::Junit => "junit",
+                    Format::Csv => "csv",
+                    Format::Oscal => "oscal",
                 };
-                app::verify(&app, only, format, database, strict)
+                prove::run(&prove::Wish { app, only, format, database, strict })
             }
+            Command::Oscal { app, out, database } => prove::oscal(&app, database, &out),
             Command::Watch { app } => watch::run(&app),
             Command::New { name } => app::new(&name),
             Command::Checks { probed } => app::checks(probed),

@@ -5,6 +5,7 @@ mod attest;
 mod client;
 mod command;
 mod desk;
+mod prove;
 mod screen;
 mod watch;
 

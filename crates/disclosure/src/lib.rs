@@ -49,6 +49,8 @@ pub struct Disclosure {
     /// The page's content as it was read last.
     shown: Mutex<Option<Arc<results::View>>>,
     desk: OnceLock<Setup>,
+    /// Since when each metered secret is the same, as noted at the start.
+    ages: OnceLock<Vec<Age>>,
     testing: OnceLock<Testing>,
     tests: results::Tests,
 }
@@ -62,6 +64,7 @@ impl Disclosure {
             turn: tokio::sync::Mutex::default(),
             shown: Mutex::default(),
             desk: OnceLock::new(),
+            ages: OnceLock::new(),
             testing: OnceLock::new(),
             tests: results::Tests::default(),
         }

@@ -27,7 +27,8 @@ const LINE: usize = 4 << 20;
 /// Staged rows of jobs that never ended go after a day.
 const STALE: i64 = 86_400_000;
 /// Columns that every export has and no import sets.
-pub(crate) const SYSTEM: [&str; 7] = ["created_at", "created_by", "updated_at", "version", "published", "published_at", "draft"];
+pub(crate) const SYSTEM: [&str; 7] =
+    ["created_at", "created_by", "updated_at", "version", "published", "published_at", "draft"];
 
 /// How the rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! Imports that run on their own: how far each is, and what came of it. Kept in memory, so a restart forgets them; the rows
 //! of one that was under way never became visible.
 
-use std::{
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use futures_util::StreamExt;

@@ -23,7 +23,8 @@ mod reply;
 use std::time::Duration;
 
 pub use call::{
-    Asking, Call, Changing, Done, Pending, Redraw, Run, Serve, delete, get, get_audited, patch, post, post_read, put, with,
+    Asking, Call, Changing, Done, Pending, Redraw, Run, Serve, delete, get, get_audited, patch, post, post_read, put,
+    with,
 };
 pub use input::{BodyStream, Input, Intake, Raw, form};
 pub use kernel::may;

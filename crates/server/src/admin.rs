@@ -231,9 +231,7 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
 fn violations(server: &Server) -> Value {
     let mut seen = server.violations.list();
     seen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    let line = |(v, times): &(transport::Violation, u64)| {
-        json!({"times": times, "directive": v.directive, "page": v.page, "blocked": v.blocked})
-    };
+    let line = |(v, times): &(transport::Violation, u64)| json!({"times": times, "directive": v.directive, "page": v.page, "blocked": v.blocked});
     Value::Array(seen.iter().map(line).collect())
 }
 

@@ -154,7 +154,13 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     }
     // The gate decides for jobs too: each holds its own declared action.
     let seeding = development.then_some(demo::DUTY);
-    access.jobs(work.iter().map(|job| (job.name, job.action)).chain(seeding).chain([jobs::PUBLISHER, jobs::READER, watch::WATCHER]).collect());
+    access.jobs(
+        work.iter()
+            .map(|job| (job.name, job.action))
+            .chain(seeding)
+            .chain([jobs::PUBLISHER, jobs::READER, jobs::NOTER, watch::WATCHER])
+            .collect(),
+    );
     routes.retain(|route| development || route.action.resource != "development");
     let router = Router::new(routes).map_err(words)?;
     let _first = about.openapi.set(serde_json::to_vec(&openapi::document(&app, &router)).unwrap_or_default().into());

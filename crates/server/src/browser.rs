@@ -33,7 +33,8 @@ impl Asked {
         let has = |name, part: &str| text(name).is_some_and(|value| value.contains(part));
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
         let html = has("accept", "text/html");
-        let body = has("content-type", "application/x-www-form-urlencoded") || has("content-type", "multipart/form-data");
+        let body =
+            has("content-type", "application/x-www-form-urlencoded") || has("content-type", "multipart/form-data");
         Self {
             method: request.method().clone(),
             api: path.starts_with("/api/") || path.contains("/api/v1/"),
@@ -60,7 +61,9 @@ impl Asked {
 
 /// A refusal as a page, or the way to the sign-in page and back.
 pub(crate) fn refusal(server: &Server, home: Option<&Home>, asked: &Asked, failure: Failure) -> Reply {
-    let sign_in = failure == Failure::SignInNeeded && !asked.fragment && home.is_none_or(|home| home.status == kernel::Status::Active);
+    let sign_in = failure == Failure::SignInNeeded
+        && !asked.fragment
+        && home.is_none_or(|home| home.status == kernel::Status::Active);
     if sign_in && asked.reads() {
         if asked.from_outside() && asked.navigates {
             return once_more(server, home, asked);
@@ -92,7 +95,10 @@ fn once_more(server: &Server, home: Option<&Home>, asked: &Asked) -> Reply {
     let path = &asked.path;
     let body = maud::html! { p { a href=(path) { "Go on" } } };
     let card = Card::new("One moment", body).refresh(path.clone());
-    let shown = home.map_or_else(|| server.frame.problem(None, &route::problem(Failure::SignInNeeded)), |home| server.frame.card(home, card));
+    let shown = home.map_or_else(
+        || server.frame.problem(None, &route::problem(Failure::SignInNeeded)),
+        |home| server.frame.card(home, card),
+    );
     page(shown, StatusCode::OK)
 }
 
@@ -187,7 +193,9 @@ pub(crate) fn mends(failure: &Failure, everybody: bool) -> bool {
             | Failure::MethodNotAllowed(_)
             | Failure::Internal(_)
             | Failure::Unknown
-            | Failure::Refused(Reason::CrossSite | Reason::TenantSuspended | Reason::UserSuspended | Reason::NotGranted)
+            | Failure::Refused(
+                Reason::CrossSite | Reason::TenantSuspended | Reason::UserSuspended | Reason::NotGranted
+            )
     )
 }
 

@@ -93,6 +93,18 @@ async fn publish_in(server: &Server, tenant: TenantId) -> Result<(), Failure> {
     server.records.publish_due(Tx::open(&server.store, permit)).await.map(|_| ())
 }
 
+/// Name and duty of what notes, at a start, which secrets are new.
+pub(crate) const NOTER: (&str, Action) = ("secrets.note", may("house", "note_secrets"));
+
+/// Notes since when each metered secret is the same.
+pub(crate) async fn note_secrets(server: &Server, found: &[disclosure::Setting]) -> Result<(), Failure> {
+    let now = server.clock.now();
+    let caller = server.authentication.job(server.inside(now), NOTER.0);
+    let who = server.authentication.principal(server.tenancy.enter(caller, TenantId::HOUSE).await?).await?;
+    let permit: Permit<Write> = server.access.permit(who, NOTER.1, "secrets.changed", true).await?;
+    server.disclosure.note_secrets(Tx::open(&server.store, permit), found, now).await.map(drop)
+}
+
 /// Looks every few seconds whether a list of blocked addresses was written, and says once an hour when one is too old.
 pub(crate) fn blocklist(server: &Arc<Server>) {
     if !server.blocklist.declared() {

@@ -7,6 +7,7 @@ mod browser;
 mod clock;
 mod demo;
 mod health;
+mod inventory;
 mod jobs;
 mod links;
 mod listen;

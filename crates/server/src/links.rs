@@ -56,7 +56,10 @@ fn hosts(rest: &str) -> Vec<String> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = place.split('/').next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    let added = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| matches!(*name, "host" | "hostaddr"));
+    let added = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| matches!(*name, "host" | "hostaddr"));
     let added: Vec<String> = added.map(|(_, value)| decoded(value)).collect();
     let named = authority.split(',').map(|h| decoded(bare(h)));
     let all = named.chain(added.iter().flat_map(|list| list.split(',')).map(str::to_owned));
@@ -91,10 +94,16 @@ impl Link {
             if let Ok(ip) = host.parse::<IpAddr>() {
                 if private(ip) { continue } else { return Err(wrong()) }
             }
-            let found = tokio::time::timeout(std::time::Duration::from_secs(5), tokio::net::lookup_host((host.as_str(), 0)));
+            let found =
+                tokio::time::timeout(std::time::Duration::from_secs(5), tokio::net::lookup_host((host.as_str(), 0)));
             let found: Vec<_> = match found.await {
                 Ok(Ok(addresses)) => addresses.collect(),
-                _ => return Err(format!("{}: its host has no address, so nobody can say whether it is private", self.what)),
+                _ => {
+                    return Err(format!(
+                        "{}: its host has no address, so nobody can say whether it is private",
+                        self.what
+                    ));
+                }
             };
             if !found.iter().all(|at| private(at.ip())) {
                 return Err(wrong());
@@ -110,10 +119,24 @@ mod tests {
 
     #[test]
     fn private_networks_are_told_from_public_ones() {
-        for ip in ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.9.9", "169.254.0.1", "100.64.0.1", "100.127.255.255", "::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1"] {
+        for ip in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.9.9",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(private(ip.parse().unwrap()), "{ip}");
         }
-        for ip in ["0.0.0.0", "8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.2.1", "::", "2001:db8::1", "::ffff:8.8.8.8"] {
+        for ip in
+            ["0.0.0.0", "8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.2.1", "::", "2001:db8::1", "::ffff:8.8.8.8"]
+        {
             assert!(!private(ip.parse().unwrap()), "{ip}");
         }
     }

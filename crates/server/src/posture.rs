@@ -52,7 +52,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut at) = (vec![folder.to_owned()], 0);
     while let Some(path) = found.get(at).cloned().filter(|_| found.len() < LOOKED_AT) {
         at += 1;
-        let entries = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_dir).and_then(|_| fs::read_dir(&path).ok());
+        let entries =
+            fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_dir).and_then(|_| fs::read_dir(&path).ok());
         found.extend(entries.into_iter().flatten().flatten().map(|entry| entry.path()));
     }
     found
@@ -83,7 +84,10 @@ impl Posture {
         findings.extend(open.iter().map(|what| format!("others can open the {what}: take their rights away")));
         let beyond = |(_, at): &&(_, SocketAddr)| public(*at) && !ports.contains(&at.port());
         findings.extend(
-            listens.iter().filter(beyond).map(|(what, at)| format!("{what} listens on {at}, which `edge.ports` does not name")),
+            listens
+                .iter()
+                .filter(beyond)
+                .map(|(what, at)| format!("{what} listens on {at}, which `edge.ports` does not name")),
         );
         if kernel::sabotage::off("ops.host_hardening") {
             return Self { root: false, core_dumps: false, open: Vec::new(), listens, findings: Vec::new() };

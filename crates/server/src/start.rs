@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sy
 
 use authentication::{DemoPeople, Fetch};
 use encryption::{OsRng, hash};
-use kernel::{Clock, Failure, Rng, Secret, Time};
+use kernel::{Clock, Failure, Rng, Secret};
 use manifest::{App, OriginLock, Page, Pointer};
 use monitoring::{Level, Monitor, Sink};
 use store::Engine;
@@ -16,7 +16,9 @@ use transport::{Blocklist, Lock, Mode};
 use crate::{
     Machine, Ready, Server, Settings, admin,
     assemble::{Parts, assemble},
-    demo, jobs, links::Link, listen, metrics,
+    demo, inventory, jobs,
+    links::Link,
+    listen, metrics,
     posture::{self, Posture},
     settings::{self, Kept},
     watch,
@@ -177,13 +179,16 @@ fn lock(settings: &Settings, app: &App, mode: &Mode) -> Result<Lock, String> {
         (Mode::Production { proxies }, lock) if !proxies.is_empty() => match lock {
             OriginLock::None => Ok(Lock::None),
             OriginLock::ClientCertificate if settings.tls.is_none() => {
-                Err("edge.origin_lock: a client certificate can only be checked where TLS ends; give --tls CERT,KEY".to_owned())
+                Err("edge.origin_lock: a client certificate can only be checked where TLS ends; give --tls CERT,KEY"
+                    .to_owned())
             }
             OriginLock::ClientCertificate => Ok(Lock::Proxies),
             OriginLock::Secret(pointer) => settings::resolve(settings, pointer)
                 .filter(|secret| secret.expose().len() >= 16)
                 .map(Lock::Secret)
-                .ok_or_else(|| format!("edge.origin_lock: {} is not there, or shorter than 16 bytes", settings::named(pointer))),
+                .ok_or_else(|| {
+                    format!("edge.origin_lock: {} is not there, or shorter than 16 bytes", settings::named(pointer))
+                }),
         },
         _ => Ok(Lock::None),
     }
@@ -213,7 +218,8 @@ fn tls(settings: &Settings, app: &App, lock: &Lock) -> Result<Option<TlsAcceptor
     let certificates = transport::Certificates::load(cert.clone(), key.clone()).map_err(wrong)?;
     let config = if matches!(lock, Lock::Proxies) {
         let path = settings.environment.get("VOUCHSAFE_ORIGIN_CA");
-        let path = path.ok_or("edge.origin_lock: VOUCHSAFE_ORIGIN_CA must name a file with the proxies' authority (PEM)")?;
+        let path =
+            path.ok_or("edge.origin_lock: VOUCHSAFE_ORIGIN_CA must name a file with the proxies' authority (PEM)")?;
         transport::config_for(&certificates, &app.edge.tls_min, Path::new(path)).map_err(|failure| match failure {
             Failure::Internal(detail) => format!("VOUCHSAFE_ORIGIN_CA: {detail}"),
             other => wrong(other),
@@ -266,10 +272,10 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     };
     let url = hosts.url("");
     let plan = if development && settings.demo { Some(demo::Plan::new(&app, &mut kept, &*rng)?) } else { None };
-    let stores = stores(&settings, &app, &engine, &mail);
-    let policies = policies(&settings.folder)?;
-    let advisories = advisories(&settings, &*clock)?;
-    let live = figures(&settings, &app, clock.now());
+    let stores = inventory::stores(&settings, &app, &engine, &mail);
+    let policies = inventory::policies(&settings.folder)?;
+    let advisories = inventory::advisories(&settings, &*clock)?;
+    let live = inventory::figures(&settings, &app, clock.now());
     let server = assemble(Parts {
         page: Arc::new(page),
         app_hash: hash::sha256(manifest.as_bytes()),
@@ -299,6 +305,9 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         Some(plan) => demo::seed(&server, &plan, &mut kept, &settings.folder).await?,
         None => Vec::new(),
     };
+    jobs::note_secrets(&server, &inventory::secrets(&settings, &app))
+        .await
+        .map_err(|_| "the ages of the secrets could not be stored".to_owned())?;
     jobs::read_page(&server).await.map_err(|_| "the page's words could not be stored".to_owned())?;
     admin::listen(&server, &settings.data)?;
     let mut listens = vec![("the app", bound)];
@@ -314,7 +323,13 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     }
     let posture = Posture::inspect(&settings, &server.app.edge.ports, listens);
     for finding in &posture.findings {
-        server.monitor.event(Level::Warn, None, None, "found on this machine", vec![("finding", finding.clone().into())]);
+        server.monitor.event(
+            Level::Warn,
+            None,
+            None,
+            "found on this machine",
+            vec![("finding", finding.clone().into())],
+        );
     }
     let _first = server.posture.set(posture);
     let ended = Arc::clone(&stop);
@@ -331,68 +346,6 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         ready.write(path)?;
     }
     Ok(Running { server, ready, serving, watching, orphaned, stop })
-}
-
-/// Where things are kept, in words for the public inventory.
-fn stores(settings: &Settings, app: &App, engine: &Engine, mail: &integrations::Way) -> disclosure::Stores {
-    let noun = &app.tenant.noun;
-    disclosure::Stores {
-        records: match engine {
-            Engine::Sqlite => format!("embedded SQLite: a file per {noun}, no database server"),
-            Engine::Postgres { .. } => format!("PostgreSQL, run by us: every row belongs to one {noun}, enforced by the database"),
-        },
-        files: format!("a folder per {noun} on the same machine"),
-        cache: "memory of this program; nothing outside".to_owned(),
-        mail: match mail {
-            integrations::Way::Smtp(_) => "handed over by SMTP with TLS".to_owned(),
-            integrations::Way::Folder(_) => "kept on this development machine".to_owned(),
-        },
-        log: match (&settings.log, settings.development()) {
-            (Some(_), _) => "a file on the same machine".to_owned(),
-            (None, true) => "none on this development server".to_owned(),
-            (None, false) => "standard error of this program".to_owned(),
-        },
-        at_rest: app.encryption.at_rest.clone(),
-    }
-}
-
-/// Texts under `legal/`, each `<name>.md`.
-fn policies(folder: &Path) -> Result<Vec<disclosure::Policy>, String> {
-    let Ok(entries) = fs::read_dir(folder.join("legal")) else { return Ok(Vec::new()) };
-    let mut policies = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let name = path.file_stem().and_then(|n| n.to_str()).filter(|_| path.extension().is_some_and(|e| e == "md"));
-        let Some(name) = name else { continue };
-        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        policies.push(disclosure::Policy::read(name, &text));
-    }
-    Ok(policies)
-}
-
-/// The list of known flaws that the operator keeps fresh, compared with this build.
-fn advisories(settings: &Settings, clock: &dyn Clock) -> Result<Option<disclosure::Advisories>, String> {
-    let Some(folder) = settings.environment.get("VOUCHSAFE_ADVISORIES") else { return Ok(None) };
-    let found = disclosure::advisories(Path::new(folder), clock.now());
-    found.map(Some).map_err(|words| format!("VOUCHSAFE_ADVISORIES: {words}"))
-}
-
-/// Figures of the running server that the page prints.
-fn figures(settings: &Settings, app: &App, started: Time) -> disclosure::Live {
-    let given = app.regions.first().filter(|r| settings::resolve(settings, &r.root_key).is_some());
-    let keys = match given.map(|r| &r.root_key) {
-        Some(manifest::Pointer::Env(_)) => "the environment of the program",
-        Some(manifest::Pointer::File(_)) => "a file outside the database",
-        Some(manifest::Pointer::Kms(_)) => "a key service",
-        None if settings.development() => "a file that this development server made",
-        None => "the environment of the program",
-    };
-    Arc::new(move |name| match name {
-        "nodes" => Some("1".to_owned()),
-        "build" => Some(crate::VERSION.to_owned()),
-        "started" => Some(started.to_string()),
-        "key_source" => Some(keys.to_owned()),
-        _ => None,
-    })
 }
 
 /// Plain HTTP beside TLS: the same pipeline, which redirects pages and refuses everything else.

@@ -114,7 +114,8 @@ impl Blocklist {
 fn networks(text: &str) -> Result<Vec<IpNet>, usize> {
     let mut out = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        for word in line.split(['#', ';']).next().unwrap_or_default().split([',', ' ', '\t']).filter(|w| !w.is_empty()) {
+        for word in line.split(['#', ';']).next().unwrap_or_default().split([',', ' ', '\t']).filter(|w| !w.is_empty())
+        {
             let net = word.parse::<IpNet>().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
             // Everybody is no list.
             out.push(net.ok().filter(|net| net.prefix_len() > 0).ok_or(at + 1)?);
@@ -153,10 +154,13 @@ mod tests {
 
     #[test]
     fn networks_and_addresses_of_both_kinds_are_held() {
-        let text = "192.0.2.0/24 ; listed\n# a remark\n\n198.51.100.7, 2001:db8:a::/48\n192.0.2.128/25\n10.0.0.0/8".to_owned();
+        let text =
+            "192.0.2.0/24 ; listed\n# a remark\n\n198.51.100.7, 2001:db8:a::/48\n192.0.2.128/25\n10.0.0.0/8".to_owned();
         let list = Blocklist::new(Vec::new(), &[text], 1).unwrap();
         assert_eq!(list.standing(Time(0)).ranges, 4);
-        for ip in ["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.9", "198.51.100.7", "2001:db8:a:ffff::1", "10.255.255.255"] {
+        for ip in
+            ["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.9", "198.51.100.7", "2001:db8:a:ffff::1", "10.255.255.255"]
+        {
             assert!(holds(&list, ip), "{ip}");
         }
         for ip in ["192.0.1.255", "192.0.3.0", "198.51.100.8", "2001:db8:b::1", "9.255.255.255", "11.0.0.0", "::"] {

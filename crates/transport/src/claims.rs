@@ -14,7 +14,10 @@ pub const CLAIMS: [Claim; 15] = [
         "edge.csp_report",
         "Policy violations are reported to an endpoint of their own, capped, counted by page and directive",
     ),
-    claim("edge.waf", "Numbered rules over path, query and headers refuse attacks before a host is looked up, and name the rule"),
+    claim(
+        "edge.waf",
+        "Numbered rules over path, query and headers refuse attacks before a host is looked up, and name the rule",
+    ),
     claim("edge.bot_rules", "At sign-in and sign-up, a member that people never see must stay empty"),
     claim("edge.blocklist", "Lists of networks are read again by themselves and enforced before TLS begins"),
     claim("edge.origin_lock", "Where proxies are declared with a lock, whoever goes around them is refused"),

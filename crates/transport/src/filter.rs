@@ -41,36 +41,104 @@ static TABLE: &[Rule] = &[
     // Out of the folder, or to what no site means to serve.
     rule("path.traversal", Place::Path, r"(?:^|[/\\])\.\.(?:[/\\;]|$)"),
     rule("path.hidden", Place::Path, r"/\.(?:env|git|svn|hg|aws|ssh|docker|htpasswd|htaccess|ds_store)(?:[/.]|$)"),
-    rule("path.probe", Place::Path, r"/(?:wp-login\.php|wp-config\.php|xmlrpc\.php|phpmyadmin/|vendor/phpunit/|actuator/(?:env|heapdump)$|cgi-bin/[^/]*\.(?:sh|pl|cgi))"),
+    rule(
+        "path.probe",
+        Place::Path,
+        r"/(?:wp-login\.php|wp-config\.php|xmlrpc\.php|phpmyadmin/|vendor/phpunit/|actuator/(?:env|heapdump)$|cgi-bin/[^/]*\.(?:sh|pl|cgi))",
+    ),
     rule("file.traversal", Place::Text, r"(?:\.\.[/\\]){2,}"),
-    rule("file.system", Place::Text, r"(?:^|=|file://|\.\.[/\\]|[\s'\x22])[/\\]*(?:etc[/\\](?:passwd|shadow)|proc[/\\]self[/\\]environ|windows[/\\]win\.ini)\b"),
+    rule(
+        "file.system",
+        Place::Text,
+        r"(?:^|=|file://|\.\.[/\\]|[\s'\x22])[/\\]*(?:etc[/\\](?:passwd|shadow)|proc[/\\]self[/\\]environ|windows[/\\]win\.ini)\b",
+    ),
     rule("file.wrapper", Place::Text, r"\b(?:php://(?:filter|input)|phar://|expect://)"),
     rule("text.null", Place::Text, r"\x00"),
     // Markup that runs.
     rule("script.tag", Place::Text, r"<script(?:[\s/>]|$)"),
-    rule("script.handler", Place::Text, r"<[a-z][^>]*[\s/'\x22]on(?:load|error|abort|click|dblclick|mouse\w+|key\w+|focus\w*|blur|toggle|begin|end|repeat|animation\w+|transition\w+|pointer\w+|wheel|change|input|submit|reset|pageshow|hashchange|message|popstate|unload|beforeunload|resize|scroll\w*|copy|cut|paste|drag\w*|drop|play\w*|canplay\w*|contextmenu|touch\w+)\s*="),
+    rule(
+        "script.handler",
+        Place::Text,
+        r"<[a-z][^>]*[\s/'\x22]on(?:load|error|abort|click|dblclick|mouse\w+|key\w+|focus\w*|blur|toggle|begin|end|repeat|animation\w+|transition\w+|pointer\w+|wheel|change|input|submit|reset|pageshow|hashchange|message|popstate|unload|beforeunload|resize|scroll\w*|copy|cut|paste|drag\w*|drop|play\w*|canplay\w*|contextmenu|touch\w+)\s*=",
+    ),
     rule("script.address", Place::Text, r"(?:^|['\x22(=\s])(?:javascript|vbscript):[^\s]*[(=`]"),
-    rule("script.embed", Place::Text, r"<(?:iframe|embed|object|base|meta)\s[^>]*\b(?:src|srcdoc|data|href|http-equiv)\s*="),
+    rule(
+        "script.embed",
+        Place::Text,
+        r"<(?:iframe|embed|object|base|meta)\s[^>]*\b(?:src|srcdoc|data|href|http-equiv)\s*=",
+    ),
     rule("script.template", Place::Text, r"\{\{[^}]*(?:constructor|__proto__|\$eval)[^}]*\}\}"),
     // SQL that leaves its place.
-    rule("sql.union", Place::Text, r"\bunion~+(?:all~+|distinct~+)?select~+(?:null\b|@@|\d+~*(?:,|--|#|$)|\*~+from\b|[a-z_.]+\(|(?:[a-z_.]+~*,~*)+[a-z_.]+~+from~+[a-z_]+)"),
-    rule("sql.union_quoted", Place::Text, r"['\x22`)]~*\bunion~+(?:all~+|distinct~+)?select\b.*(?:\bfrom~+[a-z_.]+~*(?:--|#|;|$)|\bnull\b)"),
-    rule("sql.tautology", Place::Text, r"['\x22]~*\)*~*(?:or|and|\|\||&&)~+\(*~*(?:\d+~*(?:=|<|>|like)~*\d+|'[^']*'~*(?:=|like)~*'|\x22[^\x22]*\x22~*(?:=|like)~*\x22|true~*(?:--|#|$)|not~+false)"),
-    rule("sql.tautology_number", Place::Text, r"(?:^|=)~*-?\d+~*\)*~+(?:or|and)~+(?:0~*=~*0|1~*=~*[12]|2~*=~*2)(?:~|--|#|$)"),
+    rule(
+        "sql.union",
+        Place::Text,
+        r"\bunion~+(?:all~+|distinct~+)?select~+(?:null\b|@@|\d+~*(?:,|--|#|$)|\*~+from\b|[a-z_.]+\(|(?:[a-z_.]+~*,~*)+[a-z_.]+~+from~+[a-z_]+)",
+    ),
+    rule(
+        "sql.union_quoted",
+        Place::Text,
+        r"['\x22`)]~*\bunion~+(?:all~+|distinct~+)?select\b.*(?:\bfrom~+[a-z_.]+~*(?:--|#|;|$)|\bnull\b)",
+    ),
+    rule(
+        "sql.tautology",
+        Place::Text,
+        r"['\x22]~*\)*~*(?:or|and|\|\||&&)~+\(*~*(?:\d+~*(?:=|<|>|like)~*\d+|'[^']*'~*(?:=|like)~*'|\x22[^\x22]*\x22~*(?:=|like)~*\x22|true~*(?:--|#|$)|not~+false)",
+    ),
+    rule(
+        "sql.tautology_number",
+        Place::Text,
+        r"(?:^|=)~*-?\d+~*\)*~+(?:or|and)~+(?:0~*=~*0|1~*=~*[12]|2~*=~*2)(?:~|--|#|$)",
+    ),
     rule("sql.comment", Place::Text, r"[a-z0-9)]'~*\)*~*(?:--~*-?|#|/\*.*)$"),
-    rule("sql.stacked", Place::Text, r"['\x22)\d]?~*;~*(?:(?:drop|truncate|alter)~+(?:table|database|schema|view|user)~+(?:if~+exists~+)?[\w.\x22`]+~*(?:;|--|#|/\*|cascade|$)|delete~+from~+[\w.]+~*(?:;|--|#|where~+\w+~*=|$)|insert~+into~+[\w.]+~*[(v]|update~+[\w.]+~+set~+\w+~*=|exec(?:ute)?~+(?:xp_|sp_|master)|shutdown~*(?:;|--|$))"),
-    rule("sql.delay", Place::Text, r"\bpg_sleep~*\(|\bbenchmark\(\d+,|\bdbms~pipe\.receive_message\(|\bwaitfor~+delay~+['\x22]|(?:['\x22),;]|\bselect|\band|\bor|\bif)~*\(?~*sleep\(\d+(?:\.\d+)?\)"),
-    rule("sql.catalogue", Place::Text, r"\bfrom~+(?:information_schema\.(?:tables|columns|schemata)|sqlite_(?:master|schema)|pg_catalog\.\w+|pg_shadow|mysql\.user)\b|\bxp_cmdshell\b|\binto~+(?:outfile|dumpfile)~+['\x22]|\b(?:extractvalue|updatexml)\([^)]*concat\("),
+    rule(
+        "sql.stacked",
+        Place::Text,
+        r"['\x22)\d]?~*;~*(?:(?:drop|truncate|alter)~+(?:table|database|schema|view|user)~+(?:if~+exists~+)?[\w.\x22`]+~*(?:;|--|#|/\*|cascade|$)|delete~+from~+[\w.]+~*(?:;|--|#|where~+\w+~*=|$)|insert~+into~+[\w.]+~*[(v]|update~+[\w.]+~+set~+\w+~*=|exec(?:ute)?~+(?:xp_|sp_|master)|shutdown~*(?:;|--|$))",
+    ),
+    rule(
+        "sql.delay",
+        Place::Text,
+        r"\bpg_sleep~*\(|\bbenchmark\(\d+,|\bdbms~pipe\.receive_message\(|\bwaitfor~+delay~+['\x22]|(?:['\x22),;]|\bselect|\band|\bor|\bif)~*\(?~*sleep\(\d+(?:\.\d+)?\)",
+    ),
+    rule(
+        "sql.catalogue",
+        Place::Text,
+        r"\bfrom~+(?:information_schema\.(?:tables|columns|schemata)|sqlite_(?:master|schema)|pg_catalog\.\w+|pg_shadow|mysql\.user)\b|\bxp_cmdshell\b|\binto~+(?:outfile|dumpfile)~+['\x22]|\b(?:extractvalue|updatexml)\([^)]*concat\(",
+    ),
     // Commands and lookups.
-    rule("shell.read", Place::Text, r"(?:;|\||&&|\$\(|`)\s*(?:cat|head|tail|less|more|nl)\s+/(?:etc|proc|var|root|home)/"),
+    rule(
+        "shell.read",
+        Place::Text,
+        r"(?:;|\||&&|\$\(|`)\s*(?:cat|head|tail|less|more|nl)\s+/(?:etc|proc|var|root|home)/",
+    ),
     rule("shell.fetch", Place::Text, r"(?:;|\||&&|\$\(|`)\s*(?:wget|curl)\s+(?:-\S+\s+)*(?:https?|ftp)://"),
-    rule("shell.run", Place::Text, r"(?:\$\(|`)\s*(?:id|whoami|uname|hostname|ls|env|sleep)\b[^)`]*[)`]|(?:;|\||&&)\s*(?:(?:whoami|uname\s+-a)\s*(?:$|[;|&#])|nc\s+-\w*e|(?:ba)?sh\s+-[ci])\b"),
+    rule(
+        "shell.run",
+        Place::Text,
+        r"(?:\$\(|`)\s*(?:id|whoami|uname|hostname|ls|env|sleep)\b[^)`]*[)`]|(?:;|\||&&)\s*(?:(?:whoami|uname\s+-a)\s*(?:$|[;|&#])|nc\s+-\w*e|(?:ba)?sh\s+-[ci])\b",
+    ),
     rule("shell.shock", Place::Anywhere, r"^\(\)\s*\{[^}]*\}\s*;"),
-    rule("lookup.jndi", Place::Anywhere, r"\$\{\s*(?:jndi\s*:|(?:env|sys|java|ctx|lower|upper|main|date):[^}]*\}?|::-)"),
-    rule("header.split", Place::Text, r"[\r\n]\s*(?:set-cookie|transfer-encoding|content-length)\s*:|[\r\n]\s*http/1\.[01]\s+\d"),
-    rule("object.prototype", Place::Text, r"^(?:[^=]*[\[.])?__proto__[\].\[=]|^(?:[^=]*[\[.])?constructor[\].\[]+prototype"),
+    rule(
+        "lookup.jndi",
+        Place::Anywhere,
+        r"\$\{\s*(?:jndi\s*:|(?:env|sys|java|ctx|lower|upper|main|date):[^}]*\}?|::-)",
+    ),
+    rule(
+        "header.split",
+        Place::Text,
+        r"[\r\n]\s*(?:set-cookie|transfer-encoding|content-length)\s*:|[\r\n]\s*http/1\.[01]\s+\d",
+    ),
+    rule(
+        "object.prototype",
+        Place::Text,
+        r"^(?:[^=]*[\[.])?__proto__[\].\[=]|^(?:[^=]*[\[.])?constructor[\].\[]+prototype",
+    ),
     // Programs that say that they are here to look for holes.
-    rule("agent.scanner", Place::Agent, r"\b(?:sqlmap|nikto|acunetix|nessus|openvas|wpscan|dirbuster|gobuster|feroxbuster|havij|masscan|zgrab|nuclei)\b"),
+    rule(
+        "agent.scanner",
+        Place::Agent,
+        r"\b(?:sqlmap|nikto|acunetix|nessus|openvas|wpscan|dirbuster|gobuster|feroxbuster|havij|masscan|zgrab|nuclei)\b",
+    ),
 ];
 
 /// The rules of one kind of text.
@@ -83,7 +151,8 @@ impl Sheet {
     fn new(places: &[Place]) -> Result<Self, Failure> {
         let rules = || TABLE.iter().filter(|rule| places.contains(&rule.place));
         let patterns = rules().map(|rule| spelt(rule.pattern));
-        let set = RegexSetBuilder::new(patterns).case_insensitive(true).unicode(false).dot_matches_new_line(true).build();
+        let set =
+            RegexSetBuilder::new(patterns).case_insensitive(true).unicode(false).dot_matches_new_line(true).build();
         let set = set.map_err(|e| Failure::Internal(format!("filter: {e}").into()))?;
         Ok(Self { set, ids: rules().map(|rule| rule.id).collect() })
     }
@@ -316,7 +385,10 @@ mod tests {
             assert_eq!(target(text), None, "{text}");
         }
         for (name, value) in [
-            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36"),
+            (
+                "user-agent",
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36",
+            ),
             ("user-agent", "nucleic-acid-client/1.0 (curl)"),
             ("referer", "https://shop.example/?utm_source=${campaign}"),
             ("cookie", "__Host-session=eyJhbGciOi.J9.x; theme={\"dark\":true}"),

@@ -280,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_locked_origin_answers_its_proxies_only() {
-        let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() }).locked(Lock::Secret(Secret::new("s3cret")));
+        let t = transport(Mode::Production { proxies: proxies(&["10.0.0.1"]).unwrap() })
+            .locked(Lock::Secret(Secret::new("s3cret")));
         assert_eq!(seen(&t, "203.0.113.5", &[("x-origin-lock", "s3cret")]), Err(Failure::UnknownHost));
         assert!(seen(&t, "10.0.0.1", &[("x-origin-lock", "s3cret")]).is_ok());
         for given in [&[][..], &[("x-origin-lock", "")], &[("x-origin-lock", "s3cre")], &[("x-origin-lock", "s3creT")]]

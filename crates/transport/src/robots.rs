@@ -21,7 +21,8 @@ pub fn people_only(body: Bytes, media_type: Option<&str>) -> Result<Bytes, Failu
             if body.split(|b| *b == b'&').any(filled) {
                 return Err(refused());
             }
-            let rest: Vec<&[u8]> = body.split(|b| *b == b'&').filter(|pair| name(pair) != HONEYPOT.as_bytes()).collect();
+            let rest: Vec<&[u8]> =
+                body.split(|b| *b == b'&').filter(|pair| name(pair) != HONEYPOT.as_bytes()).collect();
             Ok(rest.join(&b'&').into())
         }
         _ => {

@@ -112,7 +112,11 @@ pub fn config(certificates: &Arc<Certificates>, least: &str) -> Result<Arc<Serve
 ///
 /// # Errors
 /// Internal, also when the file holds no authority.
-pub fn config_for(certificates: &Arc<Certificates>, least: &str, authorities: &Path) -> Result<Arc<ServerConfig>, Failure> {
+pub fn config_for(
+    certificates: &Arc<Certificates>,
+    least: &str,
+    authorities: &Path,
+) -> Result<Arc<ServerConfig>, Failure> {
     configured(certificates, least, Some(authorities))
 }
 

@@ -28,6 +28,7 @@ mod run;
 mod sink;
 mod stage;
 mod verdict;
+mod visit;
 mod watch;
 mod wire;
 
@@ -39,4 +40,5 @@ pub use report::{Judged, Report};
 pub use round::{CAP, Round, Seen};
 pub use run::{Options, run};
 pub use verdict::{Checked, Place, Verdict, of as verdict_of};
+pub use visit::visit;
 pub use watch::{Order, Part, watch};

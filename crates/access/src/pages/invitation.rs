@@ -61,7 +61,9 @@ fn draw(desk: &Means, tx: &Tx<kernel::Read>, token: &str, mishap: Option<&Mishap
     let place = if who.tenant() == kernel::TenantId::HOUSE { policy.app.name.clone() } else { who.home().name.clone() };
     let foot = html! { @if asks && status != Some(401) { p { "Have an account? " a href=(format!("/sign-in?next=/invitation%3Ftoken={}", plain(token))) { "Sign in first" } "." } } };
     let card = Card::new(format!("Join {place}"), body).over("You are invited").notice(notice).foot(foot);
-    desk.authentication.frame().card(who.home(), card.protects(&["access.roster", "access.role_floor", "auth.email_verify"]))
+    desk.authentication
+        .frame()
+        .card(who.home(), card.protects(&["access.roster", "access.role_floor", "auth.email_verify"]))
 }
 
 fn form(token: &str, asks: bool, password: bool, mishap: Option<&Mishap>) -> Markup {
@@ -84,7 +86,8 @@ fn form(token: &str, asks: bool, password: bool, mishap: Option<&Mishap>) -> Mar
 
 pub(crate) async fn accept(desk: Arc<Means>, call: Changing<Accept>) -> Result<Done<Reply>, Failure> {
     acceptance::accept(desk, call).await?.told(|joined| {
-        let next = if joined.created { format!("{}?said=joined", joined.next) } else { format!("{}/console", joined.url) };
+        let next =
+            if joined.created { format!("{}?said=joined", joined.next) } else { format!("{}/console", joined.url) };
         Ok(see_other(next))
     })
 }

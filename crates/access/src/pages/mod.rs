@@ -2,8 +2,8 @@
 
 mod invitation;
 mod overview;
-mod person;
 mod people;
+mod person;
 mod roles;
 
 use std::sync::Arc;
@@ -27,7 +27,8 @@ pub(crate) fn routes(desk: &Arc<Means>) -> Vec<Route> {
             "/console/people/invitations/{id}/withdraw",
             manage,
             "api",
-            post("member.invitation_withdrawn", with(desk, people::withdraw)).redrawn(with(desk, people::withdraw_again)),
+            post("member.invitation_withdrawn", with(desk, people::withdraw))
+                .redrawn(with(desk, people::withdraw_again)),
         ),
         route("/console/people/{user}", read, "api", get(with(desk, person::person))),
         route(

@@ -13,7 +13,8 @@ use tenancy::roster;
 
 use crate::{Means, http::members};
 
-const PROTECTS: &[&str] = &["access.role_floor", "access.server_side", "access.roster", "tenant.query_scope", "tenant.cross_read"];
+const PROTECTS: &[&str] =
+    &["access.role_floor", "access.server_side", "access.roster", "tenant.query_scope", "tenant.cross_read"];
 
 pub(crate) async fn overview(desk: Arc<Means>, call: Asking<Ask<()>>) -> Result<Html, Failure> {
     let who = call.tx.permit().principal();
@@ -56,7 +57,8 @@ fn member(desk: &Means, who: &Principal, role: u8) -> Screen {
         }
         section { (leaving(who, &base)) }
     };
-    let lead = html! { "You are " strong { (label) } " here. " a href={ (base) "/console/roles" } { "What that allows" } };
+    let lead =
+        html! { "You are " strong { (label) } " here. " a href={ (base) "/console/roles" } { "What that allows" } };
     Screen::new(who.home().name.clone(), "/console").lead(lead).body(body).protects(PROTECTS)
 }
 
@@ -67,7 +69,8 @@ fn verbs(desk: &Means, who: &Principal, collection: &Collection) -> Option<Strin
         return None;
     }
     let known = [("read", "see"), ("create", "add"), ("write", "change"), ("delete", "delete"), ("publish", "publish")];
-    let mut words: Vec<String> = known.iter().filter(|(verb, _)| held(verb)).map(|(_, word)| (*word).to_owned()).collect();
+    let mut words: Vec<String> =
+        known.iter().filter(|(verb, _)| held(verb)).map(|(_, word)| (*word).to_owned()).collect();
     let own = collection.actions.iter().filter(|a| a.id != "publish" && held(a.id));
     words.extend(own.map(|a| a.label.to_lowercase()));
     Some(words.join(", "))
@@ -91,9 +94,16 @@ fn rooms(desk: &Means, who: &Principal, base: &str) -> Markup {
 
 fn leaving(who: &Principal, base: &str) -> Markup {
     let words = format!("You lose access to {} at once. Somebody must invite you to come back.", who.home().name);
-    confirm("Leave…", words, form(&format!("{base}/console/leave"), html! {
-        div.actions { (Button::submit("Leave now").danger()) }
-    }))
+    confirm(
+        "Leave…",
+        words,
+        form(
+            &format!("{base}/console/leave"),
+            html! {
+                div.actions { (Button::submit("Leave now").danger()) }
+            },
+        ),
+    )
 }
 
 /// Signed in, and no member here.
@@ -146,7 +156,11 @@ async fn places(desk: &Means, call: &Asking<Ask<()>>) -> Result<Screen, Failure>
     let open = app.tenant.sign_up == manifest::SignUp::Open && who.home().url.ends_with(&app.domain);
     let lead = html! { "Choose where to go." };
     let screen = Screen::new(format!("Your {plural}"), "/console").lead(lead).body(body);
-    let screen = if open { screen.actions(Button::link(format!("Open a {}", app.tenant.noun), "/sign-up").render()) } else { screen };
+    let screen = if open {
+        screen.actions(Button::link(format!("Open a {}", app.tenant.noun), "/sign-up").render())
+    } else {
+        screen
+    };
     Ok(screen.protects(&["tenant.slug_membership", "tenant.resolve", "tenant.query_scope", "access.roster"]))
 }
 
@@ -159,4 +173,3 @@ pub(crate) async fn leave(desk: Arc<Means>, call: Changing<()>) -> Result<Done<R
     let to = if base.is_empty() { "/console?said=left" } else { "/console" };
     Ok(done.answer(see_other(to)))
 }
-

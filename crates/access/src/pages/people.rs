@@ -23,7 +23,8 @@ use crate::{
     sql,
 };
 
-pub(super) const PROTECTS: &[&str] = &["access.roster", "access.role_floor", "access.server_side", "auth.deactivation", "auth.session_revoke"];
+pub(super) const PROTECTS: &[&str] =
+    &["access.roster", "access.role_floor", "access.server_side", "auth.deactivation", "auth.session_revoke"];
 const SAID: &[(&str, &str)] = &[
     ("invited", "The invitation is on its way. Its link works once, for seven days."),
     ("withdrawn", "The invitation is withdrawn. Its link no longer works."),
@@ -78,25 +79,28 @@ async fn draw(
 }
 
 fn table(policy: &Policy, who: &Principal, base: &str, members: &[roster::Member]) -> Markup {
-    table_region("People", html! {
-        table.table {
-            thead { tr { th scope="col" { "Name" } th scope="col" { "Mail address" } th scope="col" { "Role" } th scope="col" { "Since" } } }
-            tbody {
-                @for member in members {
-                    tr {
-                        td.main data-label="Name" {
-                            a href={ (base) "/console/people/" (member.user) } { (named(member)) }
-                            @if who.user() == Some(member.user) { " " (Tag::accent("You")) }
-                            @if member.suspended { " " (Tag::bad("Suspended")) }
+    table_region(
+        "People",
+        html! {
+            table.table {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Mail address" } th scope="col" { "Role" } th scope="col" { "Since" } } }
+                tbody {
+                    @for member in members {
+                        tr {
+                            td.main data-label="Name" {
+                                a href={ (base) "/console/people/" (member.user) } { (named(member)) }
+                                @if who.user() == Some(member.user) { " " (Tag::accent("You")) }
+                                @if member.suspended { " " (Tag::bad("Suspended")) }
+                            }
+                            td data-label="Mail address" { (member.email.as_deref().unwrap_or("")) }
+                            td data-label="Role" { (label(policy, &member.role)) }
+                            td data-label="Since" { (Stamp(member.joined_at.0)) }
                         }
-                        td data-label="Mail address" { (member.email.as_deref().unwrap_or("")) }
-                        td data-label="Role" { (label(policy, &member.role)) }
-                        td data-label="Since" { (Stamp(member.joined_at.0)) }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 pub(super) fn named(member: &roster::Member) -> String {

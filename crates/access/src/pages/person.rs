@@ -68,7 +68,8 @@ async fn draw(
 
 /// What may be changed; where it may not, the buttons say why.
 fn changes(policy: &Policy, who: &Principal, base: &str, member: &Member) -> Markup {
-    let above = roster::role(&policy.app, &member.role).is_some_and(|role| confer::may_confer(policy, who, role).is_err());
+    let above =
+        roster::role(&policy.app, &member.role).is_some_and(|role| confer::may_confer(policy, who, role).is_err());
     let why = "They hold more than you do";
     let path = |verb: &str| format!("{base}/console/people/{}/{verb}", member.user);
     let name = named(member);

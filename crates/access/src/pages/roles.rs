@@ -14,14 +14,14 @@ use serde::Deserialize;
 use tenancy::roster;
 
 use crate::{
-    Means,
-    compile,
+    Means, compile,
     gate::Policy,
     matrix::{Column, Denied, TENANT},
     table,
 };
 
-const PROTECTS: &[&str] = &["access.role_floor", "access.server_side", "access.row_visibility", "access.field_grants", "access.module_gate"];
+const PROTECTS: &[&str] =
+    &["access.role_floor", "access.server_side", "access.row_visibility", "access.field_grants", "access.module_gate"];
 
 /// Every role in one table: what it reaches.
 pub(crate) async fn roles(desk: Arc<Means>, call: Asking<()>) -> Result<Html, Failure> {
@@ -31,32 +31,35 @@ pub(crate) async fn roles(desk: Arc<Means>, call: Asking<()>) -> Result<Html, Fa
     let app = &policy.app;
     let own = own(app, who);
     let collections = app.collections.iter().filter(|c| c.part_of.is_none());
-    let body = table_region("Roles", html! {
-        table.table {
-            thead {
-                tr {
-                    th scope="col" { "Records" }
-                    @for role in &app.roles {
-                        th scope="col" { a href={ (base) "/console/roles/" (role.id) } { (role.label) } @if own == Some(role.id) { " " (Tag::accent("You")) } }
+    let body = table_region(
+        "Roles",
+        html! {
+            table.table {
+                thead {
+                    tr {
+                        th scope="col" { "Records" }
+                        @for role in &app.roles {
+                            th scope="col" { a href={ (base) "/console/roles/" (role.id) } { (role.label) } @if own == Some(role.id) { " " (Tag::accent("You")) } }
+                        }
+                    }
+                }
+                tbody {
+                    @for collection in collections {
+                        tr {
+                            th scope="row" { (collection.label) }
+                            @for at in columns(app) { td { (level(&policy, who, collection, at)) } }
+                        }
+                    }
+                    @for resource in TENANT {
+                        tr {
+                            th scope="row" { (word(resource)) }
+                            @for at in columns(app) { td { (tenant_level(&policy, who, resource, at)) } }
+                        }
                     }
                 }
             }
-            tbody {
-                @for collection in collections {
-                    tr {
-                        th scope="row" { (collection.label) }
-                        @for at in columns(app) { td { (level(&policy, who, collection, at)) } }
-                    }
-                }
-                @for resource in TENANT {
-                    tr {
-                        th scope="row" { (word(resource)) }
-                        @for at in columns(app) { td { (tenant_level(&policy, who, resource, at)) } }
-                    }
-                }
-            }
-        }
-    });
+        },
+    );
     let lead = html! { "What each role may do here, read from the rules that decide every request. Choose a role to see exactly what it sees." };
     Ok(frame.page(who, Screen::new("Roles", "/console/roles").wide().lead(lead).body(body).protects(PROTECTS)))
 }
@@ -76,10 +79,14 @@ pub(crate) async fn role(desk: Arc<Means>, call: Asking<Named>) -> Result<Html, 
     let app = &policy.app;
     let at = roster::role(app, &call.input.role).ok_or(Failure::NotFound)?;
     let shown = app.roles.get(usize::from(at)).ok_or(Failure::NotFound)?;
-    let views: Vec<(&str, String, bool)> =
-        app.roles.iter().map(|r| (r.label.as_str(), format!("{base}/console/roles/{}", r.id), r.id == shown.id)).collect();
-    let (seen, unseen): (Vec<&Collection>, Vec<&Collection>) =
-        app.collections.iter().partition(|c| decide(&policy, who, at, c.id, "read").is_ok() || decide(&policy, who, at, c.id, "create").is_ok());
+    let views: Vec<(&str, String, bool)> = app
+        .roles
+        .iter()
+        .map(|r| (r.label.as_str(), format!("{base}/console/roles/{}", r.id), r.id == shown.id))
+        .collect();
+    let (seen, unseen): (Vec<&Collection>, Vec<&Collection>) = app.collections.iter().partition(|c| {
+        decide(&policy, who, at, c.id, "read").is_ok() || decide(&policy, who, at, c.id, "create").is_ok()
+    });
     let body = html! {
         (tabs("Roles", &views))
         @for collection in seen { (reach(&policy, who, at, collection)) }
@@ -167,8 +174,13 @@ fn reach(policy: &Policy, who: &Principal, role: u8, collection: &Collection) ->
     let write = decide(policy, who, role, collection.id, "write").map_or(FieldSet::NONE, |grant| grant.write);
     let names = |set: FieldSet| {
         let all = collection.fields.len();
-        let held: Vec<&str> =
-            collection.fields.iter().enumerate().filter(|(at, _)| set.has(*at)).map(|(_, f)| f.label.as_str()).collect();
+        let held: Vec<&str> = collection
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| set.has(*at))
+            .map(|(_, f)| f.label.as_str())
+            .collect();
         if held.len() == all { "every field".to_owned() } else { held.join(", ") }
     };
     html! {

@@ -96,12 +96,7 @@ fn password_routes(a: &Arc<Authentication>) -> Vec<Route> {
         line("/forgot", PUBLIC, "api", get(with(a, pages::forgot))),
         line("/forgot", PUBLIC, "password_reset", forgot.redrawn(with(a, pages::forgot_again))),
         line("/auth/reset", PUBLIC, "password_reset", reset().redrawn(with(a, pages::reset_again))),
-        line(
-            "/console/account/password",
-            ACCOUNT,
-            "sign_in",
-            change_form.redrawn(with(a, pages::account_again)),
-        ),
+        line("/console/account/password", ACCOUNT, "sign_in", change_form.redrawn(with(a, pages::account_again))),
         line("/api/v1/auth/sign-in", PUBLIC, "sign_in", tokens::<sign_in::SignIn>(sign_in)),
         line("/api/v1/auth/password", ACCOUNT, "sign_in", tokens::<password::Change>(change)),
         line(

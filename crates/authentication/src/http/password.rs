@@ -59,12 +59,7 @@ pub(crate) async fn change_form(a: Arc<Authentication>, call: Changing<Form>) ->
     done.told(|session| a.entered(&session, Some(&format!("{base}/console/account?said=password"))))
 }
 
-async fn replace(
-    a: &Authentication,
-    tx: Tx<Write>,
-    old: &Secret,
-    new: &Secret,
-) -> Result<Done<Beginning>, Failure> {
+async fn replace(a: &Authentication, tx: Tx<Write>, old: &Secret, new: &Secret) -> Result<Done<Beginning>, Failure> {
     let principal = tx.permit().principal();
     let (user, at) = (principal.user().ok_or(Failure::SignInNeeded)?, principal.at());
     let account = people::by_id(&tx, user).await?.ok_or(Failure::SignInNeeded)?;

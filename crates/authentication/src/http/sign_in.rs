@@ -63,12 +63,7 @@ impl Authentication {
     }
 }
 
-async fn enter(
-    a: &Authentication,
-    tx: Tx<Write>,
-    email: String,
-    password: Secret,
-) -> Result<Done<Beginning>, Failure> {
+async fn enter(a: &Authentication, tx: Tx<Write>, email: String, password: Secret) -> Result<Done<Beginning>, Failure> {
     // What is no address has no account; it is tried all the same.
     let email = email::address(&email).unwrap_or_else(|_| email.trim().to_lowercase());
     if let Some(seconds) = a.strikes.locked(&email) {

@@ -151,7 +151,8 @@ pub(crate) async fn verify(a: Arc<Authentication>, call: Changing<Web<Verify>>) 
         other => other,
     })?;
     let base = home.map(|home| home.url.clone()).unwrap_or_default();
-    let (title, words, next) = ("Your address is confirmed", "The account is yours. Sign in now.", sign_in_at(&a, &base));
+    let (title, words, next) =
+        ("Your address is confirmed", "The account is yours. Sign in now.", sign_in_at(&a, &base));
     Ok(Done::ok(receipt, pages::done(&a, &here, form, title, words, (&next, "Sign in"))))
 }
 
@@ -194,7 +195,8 @@ pub(crate) struct Made {
 pub(crate) async fn tenant_form(a: Arc<Authentication>, call: Changing<NewTenant>) -> Result<Done<Reply>, Failure> {
     let own = Arc::clone(&a);
     let home = Arc::clone(call.tx.permit().principal().home());
-    let words = "Open the link in the mail to confirm your address. It works once; until then nothing is open to anybody.";
+    let words =
+        "Open the link in the mail to confirm your address. It works once; until then nothing is open to anybody.";
     tenant(a, call).await?.told(|made| {
         // The tenant has a host of its own, and a form's answer may not lead there: a link does.
         let console = format!("{}/console", made.url);

@@ -10,17 +10,11 @@ use route::{
 };
 
 use super::password;
-use crate::{
-    Authentication, people,
-    session::Open,
-    sql,
-};
+use crate::{Authentication, people, session::Open, sql};
 
 const PATH: &str = "/console/account";
-const SAID: &[(&str, &str)] = &[
-    ("password", "The password is changed. Every other session was ended."),
-    ("session", "That session is ended."),
-];
+const SAID: &[(&str, &str)] =
+    &[("password", "The password is changed. Every other session was ended."), ("session", "That session is ended.")];
 
 pub(crate) async fn account(a: Arc<Authentication>, call: Asking<Ask<()>>) -> Result<Html, Failure> {
     let Call { tx, input } = call;
@@ -67,7 +61,14 @@ async fn draw(
         }),
         None => screen,
     };
-    let checks = ["auth.session_revoke", "auth.session_cookie", "auth.password_hash", "auth.refresh_rotation", "auth.refresh_reuse", "auth.access_token"];
+    let checks = [
+        "auth.session_revoke",
+        "auth.session_cookie",
+        "auth.password_hash",
+        "auth.refresh_rotation",
+        "auth.refresh_reuse",
+        "auth.access_token",
+    ];
     Ok(a.frame.page(who, screen.protects(&checks)))
 }
 
@@ -95,9 +96,12 @@ fn table(a: &Authentication, who: &Principal, base: &str, sessions: &[Open]) -> 
     let everywhere = confirm(
         "Sign out everywhere…",
         "Every session of yours ends at once, on every device, this one too.",
-        form(&format!("{base}/console/account/sign-out-everywhere"), html! {
-            div.actions { (Button::submit("End every session").danger()) }
-        }),
+        form(
+            &format!("{base}/console/account/sign-out-everywhere"),
+            html! {
+                div.actions { (Button::submit("End every session").danger()) }
+            },
+        ),
     );
     html! {
         section {

@@ -46,5 +46,8 @@ pub(crate) async fn issuer(a: Arc<Authentication>, call: Asking<Onward>) -> Resu
         p.muted { "Programs: POST " code { "email" } " and " code { "password" } " (" code { (word) } ") to " code { "/dev/issuer/sign-in" } " for a token." }
     };
     let card = Card::new("Who are you?", body).over("Development issuer");
-    Ok(a.frame.card(home, card.notice(Some(Notice::warn("Development only."))).protects(&["auth.external_jwt", "auth.delegated_mode"])))
+    Ok(a.frame.card(
+        home,
+        card.notice(Some(Notice::warn("Development only."))).protects(&["auth.external_jwt", "auth.delegated_mode"]),
+    ))
 }

@@ -22,7 +22,14 @@ pub(crate) struct Link {
     token: String,
 }
 
-fn card(a: &Authentication, home: &Home, title: &'static str, body: Markup, mishap: Option<&Mishap>, check: &'static str) -> Html {
+fn card(
+    a: &Authentication,
+    home: &Home,
+    title: &'static str,
+    body: Markup,
+    mishap: Option<&Mishap>,
+    check: &'static str,
+) -> Html {
     // What is over cannot be mended by pressing again.
     let over = mishap.is_some_and(|m| m.problem.status == 410);
     let again = html! { p.actions { (Button::link("Back to sign-in", "/sign-in")) } };

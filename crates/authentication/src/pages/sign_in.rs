@@ -54,9 +54,11 @@ fn page(
         Some(issuer) => issuer_link(a, issuer.url(), on),
         None => form(a, on, mishap),
     };
-    let known = (who.user().is_some()).then(|| Notice::info("You are signed in already.").detail(html! {
-        p { a href=(on) { "Go on" } ", or sign in as somebody else." }
-    }));
+    let known = (who.user().is_some()).then(|| {
+        Notice::info("You are signed in already.").detail(html! {
+            p { a href=(on) { "Go on" } ", or sign in as somebody else." }
+        })
+    });
     let demo = demo(a, who, on);
     let title = if home.id == TenantId::HOUSE { format!("Sign in to {}", a.app.name) } else { "Sign in".to_owned() };
     let card = Card::new(title, html! { (body) @if let Some(demo) = demo { (demo) } });
@@ -84,7 +86,9 @@ fn form(a: &Authentication, on: &str, mishap: Option<&Mishap>) -> Markup {
 /// Identities are kept elsewhere: the way there.
 fn issuer_link(a: &Authentication, issuer: &str, on: &str) -> Markup {
     let development = a.demo.is_some();
-    let query = |path: &str| format!("{path}?next={}", on.replace('%', "%25").replace('&', "%26").replace('#', "%23").replace('?', "%3F"));
+    let query = |path: &str| {
+        format!("{path}?next={}", on.replace('%', "%25").replace('&', "%26").replace('#', "%23").replace('?', "%3F"))
+    };
     html! {
         p { (a.app.name) " keeps no passwords. Who you are is known to your organisation's identity service, and only there." }
         @if development {
@@ -118,18 +122,20 @@ fn demo(a: &Authentication, who: &Principal, on: &str) -> Option<Markup> {
     let house = who.tenant() == TenantId::HOUSE;
     let people: Vec<_> = demo.people.iter().filter(|(_, of)| house || of == slug).collect();
     let action = if a.app.auth.methods.contains(&Method::Password) { "/sign-in" } else { "/dev/sign-in" };
-    (!people.is_empty()).then(|| html! {
-        section aria-labelledby="demo" {
-            h2 #demo { "Demo people" }
-            p { "On this development server only. Everybody's password is " code { (word) } "." }
-            ul.people {
-                @for (address, of) in people {
-                    li {
-                        form method="post" action=(action) {
-                            input type="hidden" name="email" value=(address);
-                            input type="hidden" name="password" value=(word);
-                            input type="hidden" name="next" value=(on);
-                            button { span { (address) } span.muted { (role(a, address)) @if house { " · " (of) } } }
+    (!people.is_empty()).then(|| {
+        html! {
+            section aria-labelledby="demo" {
+                h2 #demo { "Demo people" }
+                p { "On this development server only. Everybody's password is " code { (word) } "." }
+                ul.people {
+                    @for (address, of) in people {
+                        li {
+                            form method="post" action=(action) {
+                                input type="hidden" name="email" value=(address);
+                                input type="hidden" name="password" value=(word);
+                                input type="hidden" name="next" value=(on);
+                                button { span { (address) } span.muted { (role(a, address)) @if house { " · " (of) } } }
+                            }
                         }
                     }
                 }

@@ -55,6 +55,12 @@ impl Disclosure {
             .collect();
         let gone = known.iter().filter(|(name, ..)| !settings.iter().any(|s| s.name == *name));
         let gone: Vec<String> = gone.map(|(name, ..)| name.clone()).collect();
+        let since = |name: &str| known.iter().find(|(n, ..)| n == name).map_or(now, |(.., since)| *since);
+        let age = |s: &Setting| {
+            let new = fresh.iter().any(|(name, _)| *name == s.name);
+            Age { name: s.name.clone(), since: if new { now } else { since(&s.name) } }
+        };
+        drop(self.ages.set(settings.iter().map(age).collect()));
         if fresh.is_empty() && gone.is_empty() {
             return Ok(None);
         }
@@ -66,5 +72,12 @@ impl Disclosure {
             batch = batch.any(&sql::SECRET_GONE, (name,));
         }
         batch.commit().await.map(Some)
+    }
+
+    /// The age of a secret for people: "12 days".
+    pub(crate) fn secret_age(&self, name: &str) -> Option<String> {
+        let age = self.ages.get()?.iter().find(|age| age.name == name)?;
+        let days = age.days(self.means.clock.now());
+        Some(format!("{days} day{}", if days == 1 { "" } else { "s" }))
     }
 }

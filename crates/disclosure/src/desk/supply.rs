@@ -1,11 +1,7 @@
 //! "What we build on is compared with the public lists of known flaws": the parts of the running build, and what is known
 //! against them.
 
-use std::{
-    path::Path,
-    str::FromStr as _,
-    sync::LazyLock,
-};
+use std::{path::Path, str::FromStr as _, sync::LazyLock};
 
 use kernel::Time;
 use rustsec::{Database, Lockfile, database::Query};
@@ -81,7 +77,6 @@ pub fn advisories(folder: &Path, now: Time) -> Result<Advisories, String> {
     }
     Ok(found)
 }
-
 
 #[cfg(test)]
 mod tests {

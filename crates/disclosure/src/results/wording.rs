@@ -71,7 +71,10 @@ impl Disclosure {
             batch = batch.any(&sql::END_WORDING, row);
         }
         for claim in fresh {
-            let row = (claim.id.clone(), now, plain(claim), claim.kind.word(), claim.checks.join(","));
+            // Two starts within a millisecond, or a clock set back: one wording after the other all the same.
+            let last = kept.iter().filter(|w| w.claim == claim.id).map(|w| w.since.plus(1)).max();
+            let since = last.map_or(now, |last| last.max(now));
+            let row = (claim.id.clone(), since, plain(claim), claim.kind.word(), claim.checks.join(","));
             batch = batch.any(&sql::ADD_WORDING, row);
         }
         let receipt = batch.commit().await?;

@@ -101,11 +101,7 @@ pub(super) async fn upload(drawer: Arc<Drawer>, call: Changing<Pieces>) -> Resul
 }
 
 /// Takes it in; its metadata and SHA-256.
-pub(crate) async fn keep(
-    drawer: &Drawer,
-    tx: Tx<Write>,
-    upload: Upload,
-) -> Result<(Receipt, Json, String), Failure> {
+pub(crate) async fn keep(drawer: &Drawer, tx: Tx<Write>, upload: Upload) -> Result<(Receipt, Json, String), Failure> {
     let desk = &drawer.desk;
     let w = Writer::new(&desk.records, &desk.shelf, tx.permit());
     let stored = store(drawer, &w, &tx, upload).await?;

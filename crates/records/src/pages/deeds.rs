@@ -48,7 +48,9 @@ pub(crate) async fn list<M: Mode>(room: &Room, tx: &Tx<M>, id: &str, readable: F
 /// What the API would do and nobody would press: publishing what is public and unchanged, taking back what is not.
 fn idle(plan: &action::Plan, before: &write::Before) -> Option<String> {
     match plan.def.published {
-        Some(true) if before.published && before.draft.is_none() => Some("Published already, nothing waits.".to_owned()),
+        Some(true) if before.published && before.draft.is_none() => {
+            Some("Published already, nothing waits.".to_owned())
+        }
         Some(false) if !before.published => Some("Not published.".to_owned()),
         _ => None,
     }
@@ -155,7 +157,8 @@ fn button(deed: &Deed, home: &str, version: i64, primary: bool) -> Markup {
 
 /// What cannot be done now, with the reason of each.
 pub(crate) fn reasons(deeds: &[Deed]) -> Markup {
-    let barred: Vec<(&str, &str)> = deeds.iter().filter_map(|d| Some((d.label.as_str(), d.barred.as_deref()?))).collect();
+    let barred: Vec<(&str, &str)> =
+        deeds.iter().filter_map(|d| Some((d.label.as_str(), d.barred.as_deref()?))).collect();
     html! {
         @if !barred.is_empty() {
             details.reasons {

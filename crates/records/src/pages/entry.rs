@@ -53,7 +53,7 @@ fn lines(text: &str) -> String {
 /// The values that were typed; none where nothing was.
 fn values(slot: &Slot<'_>, typed: Vec<String>) -> Vec<String> {
     let def = slot.def;
-    let several = def.many && (def.kind == Kind::Text || matches!(slot.choices, Choices::Many(_) ));
+    let several = def.many && (def.kind == Kind::Text || matches!(slot.choices, Choices::Many(_)));
     let split = |text: String| text.lines().map(|l| l.trim().to_owned()).collect::<Vec<_>>();
     let all: Vec<String> = match &def.kind {
         // The hidden `false` comes first, the ticked box after it.
@@ -91,7 +91,8 @@ async fn value<M: Mode>(
 }
 
 async fn one<M: Mode>(room: &Room, tx: &Tx<M>, slot: &Slot<'_>, text: &str) -> Result<Result<Json, Unsaid>, Failure> {
-    if let (Kind::Reference { to: Target::Collection(at), only, .. }, Choices::Many(_)) = (&slot.def.kind, &slot.choices)
+    if let (Kind::Reference { to: Target::Collection(at), only, .. }, Choices::Many(_)) =
+        (&slot.def.kind, &slot.choices)
         && text.parse::<kernel::Id>().is_err()
     {
         let found = records(room, tx, *at, only.as_deref().unwrap_or_default(), Some(text.trim())).await?;
@@ -133,7 +134,8 @@ fn plain(def: &Def, text: &str, currency: &str) -> Result<Json, Unsaid> {
 /// `12`, `12,5` and `1 200.50` in the app's currency, with the digits it has.
 fn money(text: &str, currency: &str) -> String {
     let number = text.strip_suffix(currency).unwrap_or(text);
-    let packed: String = number.chars().filter(|c| !c.is_whitespace()).map(|c| if c == ',' { '.' } else { c }).collect();
+    let packed: String =
+        number.chars().filter(|c| !c.is_whitespace()).map(|c| if c == ',' { '.' } else { c }).collect();
     let digits = usize::try_from(amount::exponent(currency)).unwrap_or(2);
     let (whole, rest) = packed.split_once('.').unwrap_or((&packed, ""));
     if digits == 0 {

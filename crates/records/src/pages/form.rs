@@ -79,7 +79,11 @@ pub(crate) async fn slots<'r, M: Mode>(
 }
 
 /// Inputs of an action as slots.
-pub(crate) async fn inputs<'r, M: Mode>(room: &'r Room, tx: &Tx<M>, declared: &'r [Def]) -> Result<Vec<Slot<'r>>, Failure> {
+pub(crate) async fn inputs<'r, M: Mode>(
+    room: &'r Room,
+    tx: &Tx<M>,
+    declared: &'r [Def],
+) -> Result<Vec<Slot<'r>>, Failure> {
     slots(room, tx, declared.iter().enumerate().collect(), None).await
 }
 
@@ -141,7 +145,9 @@ pub(crate) async fn records<M: Mode>(
         terms.push(sieve::view(room.app(), shelf, only));
     }
     if let Some(called) = called {
-        let Some(term) = field.and_then(|f| same(f, &shelf.def.label, called)) else { return Ok(Choices::Few(Vec::new())) };
+        let Some(term) = field.and_then(|f| same(f, &shelf.def.label, called)) else {
+            return Ok(Choices::Few(Vec::new()));
+        };
         terms.push(term);
     }
     let filter = terms.join(" and ");
@@ -154,7 +160,11 @@ pub(crate) async fn records<M: Mode>(
     };
     let found = listed(room.records(), shelf, &reading, &asked).await?;
     let named = found.items.iter().map(|r| (text(r, "id").to_owned(), label::name(shelf, naming, r)));
-    Ok(if found.next.is_some() { Choices::Many(named.map(|(_, name)| name).collect()) } else { Choices::Few(named.collect()) })
+    Ok(if found.next.is_some() {
+        Choices::Many(named.map(|(_, name)| name).collect())
+    } else {
+        Choices::Few(named.collect())
+    })
 }
 
 /// A term for records of a name: `Order 12` is the order of that number.
@@ -202,7 +212,9 @@ fn control(room: &Room, slot: &Slot<'_>, fresh: bool, mishap: Option<&Mishap>) -
             (dress(Field::area(def.id, def.label.clone()).value(values.join("\n")).rows(4)))
         },
         Kind::RichText => html! { (dress(Field::area(def.id, def.label.clone()).value(one).rows(10))) },
-        Kind::Json => html! { (dress(Field::area(def.id, def.label.clone()).value(one).rows(8)).attr("spellcheck", "false")) },
+        Kind::Json => {
+            html! { (dress(Field::area(def.id, def.label.clone()).value(one).rows(8)).attr("spellcheck", "false")) }
+        }
         Kind::Text if def.max.is_some_and(|m| m > 200) && !slot.hidden => {
             let area = dress(Field::area(def.id, def.label.clone()).value(one).rows(4));
             html! { (longest(area, def)) }
@@ -320,7 +332,9 @@ fn hint(room: &Room, def: &Def, replaces: bool) -> String {
     said.extend(limits(room, def));
     match def.kind {
         Kind::Text if def.many => said.push("One on each line.".to_owned()),
-        Kind::RichText => said.push("HTML: paragraphs, headings, lists, links. Scripts and styles are taken out.".to_owned()),
+        Kind::RichText => {
+            said.push("HTML: paragraphs, headings, lists, links. Scripts and styles are taken out.".to_owned())
+        }
         Kind::Json => said.push("JSON.".to_owned()),
         Kind::DateTime => said.push("In UTC.".to_owned()),
         Kind::Reference { to: Target::Collection(_), .. } if def.many => {}

@@ -7,8 +7,9 @@ use kernel::{Failure, FieldSet, Principal, Read};
 use manifest::{Field, Kind};
 use maud::{Markup, html};
 use route::{
-    Asking, Output, Reply, problem,
+    Asking, Output, Reply,
     page::{Button, Empty, Notice, Screen, Tag, table_region, tabs},
+    problem,
 };
 use store::Tx;
 
@@ -59,7 +60,9 @@ pub(super) async fn show(room: Arc<Room>, call: Asking<Asked>) -> Result<Reply, 
 fn columns(shelf: &crate::shelf::Shelf, readable: FieldSet, naming: Option<usize>, all: bool) -> (Vec<&Field>, bool) {
     let shown = |at: usize, f: &Field| readable.has(at) && f.kind != Kind::Secret && Some(at) != naming;
     let rest = || shelf.fields().filter(|(at, f)| shown(*at, f));
-    let long = |f: &Field| matches!(f.kind, Kind::RichText | Kind::Json) || f.max.is_some_and(|m| f.kind == Kind::Text && m > 400);
+    let long = |f: &Field| {
+        matches!(f.kind, Kind::RichText | Kind::Json) || f.max.is_some_and(|m| f.kind == Kind::Text && m > 400)
+    };
     let first = naming.and_then(|at| shelf.field(at));
     let chosen: Vec<&Field> = if all {
         rest().map(|(_, f)| f).collect()
@@ -72,7 +75,8 @@ fn columns(shelf: &crate::shelf::Shelf, readable: FieldSet, naming: Option<usize
 
 /// Whether the grammar takes it as an order.
 fn sortable(room: &Room, field: &Field) -> bool {
-    let opaque = matches!(field.kind, Kind::Json | Kind::RichText | Kind::File { .. } | Kind::Secret | Kind::Reference { .. });
+    let opaque =
+        matches!(field.kind, Kind::Json | Kind::RichText | Kind::File { .. } | Kind::Secret | Kind::Reference { .. });
     let at = room.shelf().def.position(field.id);
     !opaque && !field.many && at.is_some_and(|at| !room.shelf().sealed.has(at))
 }
@@ -145,7 +149,8 @@ impl<'g> Grid<'g> {
         if known.is_empty() {
             return html! {};
         }
-        let href = |view: Option<&str>| Sieve { view: view.map(str::to_owned), ..self.sieve.first() }.href(&self.path());
+        let href =
+            |view: Option<&str>| Sieve { view: view.map(str::to_owned), ..self.sieve.first() }.href(&self.path());
         let present = self.sieve.view.as_deref();
         let labels: Vec<String> = known.iter().map(|(name, _)| words::human(name)).collect();
         let all = std::iter::once(("All", href(None), present.is_none()));

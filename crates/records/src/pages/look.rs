@@ -35,7 +35,9 @@ impl Look<'_> {
     /// A field of a record.
     pub(crate) fn field(&self, field: &Field, record: &Shown) -> Markup {
         match record.get(field.id) {
-            None | Some(Json::Null) => html! { span.muted { span aria-hidden="true" { "–" } span.visually-hidden { "empty" } } },
+            None | Some(Json::Null) => {
+                html! { span.muted { span aria-hidden="true" { "–" } span.visually-hidden { "empty" } } }
+            }
             Some(Json::Array(all)) if all.is_empty() => html! { span.muted { "none" } },
             Some(Json::Array(all)) if field.many => html! {
                 @for (at, value) in all.iter().enumerate() { @if at > 0 { ", " } (self.value(field, value, record)) }
@@ -131,11 +133,41 @@ pub(crate) fn is_state(field: &Field) -> bool {
 }
 
 const GOOD: &[&str] = &[
-    "paid", "accepted", "ready", "served", "signed", "won", "active", "arrived", "done", "approved", "delivered",
-    "completed", "complete", "live", "ok", "succeeded", "finished", "closed_won", "resolved", "connected", "synced",
+    "paid",
+    "accepted",
+    "ready",
+    "served",
+    "signed",
+    "won",
+    "active",
+    "arrived",
+    "done",
+    "approved",
+    "delivered",
+    "completed",
+    "complete",
+    "live",
+    "ok",
+    "succeeded",
+    "finished",
+    "closed_won",
+    "resolved",
+    "connected",
+    "synced",
 ];
-const BAD: &[&str] =
-    &["failed", "cancelled", "canceled", "lost", "rejected", "declined", "expired", "error", "blocked", "void", "revoked"];
+const BAD: &[&str] = &[
+    "failed",
+    "cancelled",
+    "canceled",
+    "lost",
+    "rejected",
+    "declined",
+    "expired",
+    "error",
+    "blocked",
+    "void",
+    "revoked",
+];
 const WARN: &[&str] = &["overdue", "due", "waiting", "held", "paused", "refunded", "retrying", "changes_requested"];
 
 /// The colour of a state; its word is always there too.
@@ -233,7 +265,8 @@ pub(crate) fn bare(html: &str) -> String {
             _ => {}
         }
     }
-    for (entity, c) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")] {
+    for (entity, c) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+    {
         out = out.replace(entity, c);
     }
     out
@@ -256,8 +289,12 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_from_five_digits_on() {
-        for (given, shown) in [("0", "0"), ("9999", "9999"), ("10000", "10\u{202f}000"), ("-1234567.5", "\u{2212}1\u{202f}234\u{202f}567.5")]
-        {
+        for (given, shown) in [
+            ("0", "0"),
+            ("9999", "9999"),
+            ("10000", "10\u{202f}000"),
+            ("-1234567.5", "\u{2212}1\u{202f}234\u{202f}567.5"),
+        ] {
             assert_eq!(grouped(given), shown);
         }
     }

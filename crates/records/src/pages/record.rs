@@ -23,8 +23,13 @@ use super::{
 use crate::answer;
 
 /// Words after something was done.
-const SAID: [(&str, &str); 5] =
-    [("created", "Created."), ("saved", "Saved."), ("draft", "Saved as a draft; publish it to make it public."), ("done", "Done."), ("file", "File saved.")];
+const SAID: [(&str, &str); 5] = [
+    ("created", "Created."),
+    ("saved", "Saved."),
+    ("draft", "Saved as a draft; publish it to make it public."),
+    ("done", "Done."),
+    ("file", "File saved."),
+];
 
 pub(super) async fn show(room: Arc<Room>, call: Asking<Asked>) -> Result<Html, Failure> {
     let who = call.tx.permit().principal();

@@ -81,12 +81,7 @@ fn needed_file(room: &Room, write: FieldSet) -> Option<(usize, &Def)> {
     room.shelf().fields().find(|(at, f)| write.has(*at) && f.required && matches!(f.kind, Kind::File { .. }))
 }
 
-async fn new_page(
-    room: &Room,
-    tx: &Tx<kernel::Read>,
-    asked: &Asked,
-    mishap: Option<&Mishap>,
-) -> Result<Html, Failure> {
+async fn new_page(room: &Room, tx: &Tx<kernel::Read>, asked: &Asked, mishap: Option<&Mishap>) -> Result<Html, Failure> {
     let (who, shelf) = (tx.permit().principal(), room.shelf());
     let write = tx.permit().reach().write;
     let (small, home) = (words::small(&shelf.def.label), room.home(who));
@@ -138,7 +133,8 @@ async fn new_page(
 
 /// Files come when the record is there.
 fn later(room: &Room, write: FieldSet) -> Markup {
-    let files = room.shelf().fields().filter(|(at, f)| write.has(*at) && !f.required && matches!(f.kind, Kind::File { .. }));
+    let files =
+        room.shelf().fields().filter(|(at, f)| write.has(*at) && !f.required && matches!(f.kind, Kind::File { .. }));
     let names: Vec<String> = files.map(|(_, f)| f.label.clone()).collect();
     html! { @if !names.is_empty() { p.muted { (words::both(&names)) " can be added once it is saved." } } }
 }
@@ -147,7 +143,8 @@ fn later(room: &Room, write: FieldSet) -> Markup {
 fn lost(room: &Room, slots: &[Slot<'_>], mishap: Option<&Mishap>) -> Markup {
     let known = |name: &str| slots.iter().any(|s| s.def.id == name);
     let others: Vec<_> = mishap.iter().flat_map(|m| &m.problem.errors).filter(|e| !known(&e.field)).collect();
-    let label = |name: &str| room.shelf().def.position(name).and_then(|at| room.shelf().field(at)).map(|f| f.label.clone());
+    let label =
+        |name: &str| room.shelf().def.position(name).and_then(|at| room.shelf().field(at)).map(|f| f.label.clone());
     html! {
         @if !others.is_empty() {
             ul.errors { @for e in others { li { (label(&e.field).unwrap_or_else(|| e.field.clone())) ": " (e.detail) } } }
@@ -170,7 +167,8 @@ pub(super) async fn create(room: Arc<Room>, call: Changing<Asked>) -> Result<Don
     }
     let receipt = change::create(room.records(), room.shelf(), tx, &given, Some(id.clone())).await?;
     let home = room.home(&who);
-    let next = if room.may(&who, "read") { format!("{home}/{id}?said=created") } else { format!("{home}/new?said=created") };
+    let next =
+        if room.may(&who, "read") { format!("{home}/{id}?said=created") } else { format!("{home}/new?said=created") };
     Ok(Done::created(receipt, see_other(next)))
 }
 
@@ -194,12 +192,7 @@ async fn writable<M: Mode>(room: &Room, tx: &Tx<M>, id: &str) -> Result<(Shown, 
     room.one(&reading, id).await
 }
 
-async fn edit_page(
-    room: &Room,
-    tx: &Tx<kernel::Read>,
-    id: &str,
-    mishap: Option<&Mishap>,
-) -> Result<Html, Failure> {
+async fn edit_page(room: &Room, tx: &Tx<kernel::Read>, id: &str, mishap: Option<&Mishap>) -> Result<Html, Failure> {
     let (who, shelf) = (tx.permit().principal(), room.shelf());
     let (record, version) = writable(room, tx, id).await?;
     let write = tx.permit().reach().write;

@@ -210,7 +210,8 @@ fn value(app: &App, shelf: &Shelf, field: &str, typed: &str) -> String {
         }
         Some(Kind::Reference { .. }) if typed.eq_ignore_ascii_case("me") => "@me".to_owned(),
         Some(Kind::Enum(of)) => {
-            let known = of.iter().find(|v| v.eq_ignore_ascii_case(typed) || words::human(v).eq_ignore_ascii_case(typed));
+            let known =
+                of.iter().find(|v| v.eq_ignore_ascii_case(typed) || words::human(v).eq_ignore_ascii_case(typed));
             quoted(known.map_or(typed, String::as_str))
         }
         Some(Kind::DateTime) => quoted(&instant(typed)),
@@ -229,7 +230,8 @@ fn flag(typed: &str) -> String {
 
 fn number(typed: &str) -> bool {
     let digits = typed.strip_prefix('-').unwrap_or(typed);
-    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+    digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
 }
 
 /// A day begins at midnight, UTC; `2026-05-04 09:30` is taken too.

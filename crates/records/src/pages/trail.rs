@@ -19,11 +19,7 @@ pub(crate) struct Entry {
 }
 
 /// The newest entries about a record, for those who may read the log; none for others.
-pub(crate) async fn read<M: Mode>(
-    room: &Room,
-    tx: &Tx<M>,
-    record: &Shown,
-) -> Result<Option<Vec<Entry>>, Failure> {
+pub(crate) async fn read<M: Mode>(room: &Room, tx: &Tx<M>, record: &Shown) -> Result<Option<Vec<Entry>>, Failure> {
     let Some(reading) = room.beside(tx, "audit", "read").await? else { return Ok(None) };
     let target = format!("{}/{}", room.shelf().def.id, text(record, "id"));
     let since = Time::parse(text(record, "created_at")).unwrap_or(Time(0));

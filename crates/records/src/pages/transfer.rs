@@ -219,15 +219,25 @@ async fn state_page(room: &Room, tx: &Tx<Read>, id: &str) -> Result<(Html, bool)
     let (screen, runs) = match run.as_deref().map(Run::state) {
         Some(State::Under(share)) => (screen("Importing".to_owned()).body(underway(share)), true),
         Some(State::Done(rows)) => {
-            let words = format!("{} {} imported.", look::grouped(&rows.to_string()), if rows == 1 { words::small(&shelf.def.label) } else { words::plural(&words::small(&shelf.def.label)) });
-            let body = html! { div.actions { (Button::link(format!("See the {}", words::small(&label)), home).primary()) } };
+            let words = format!(
+                "{} {} imported.",
+                look::grouped(&rows.to_string()),
+                if rows == 1 { words::small(&shelf.def.label) } else { words::plural(&words::small(&shelf.def.label)) }
+            );
+            let body =
+                html! { div.actions { (Button::link(format!("See the {}", words::small(&label)), home).primary()) } };
             (screen("Import finished".to_owned()).notice(Notice::good(words)).body(body), false)
         }
         Some(State::Refused(problem)) => {
             let screen = screen("Nothing was imported".to_owned());
             let faulty = problem.errors.iter().map(|e| (row(&e.field), e.detail.to_string()));
-            let lines: Vec<(String, String)> = faulty.chain(problem.detail.iter().map(|d| ("The file".to_owned(), d.clone()))).collect();
-            let words = if lines.is_empty() { problem.title.to_owned() } else { "Not one row came in; these have to be put right first.".to_owned() };
+            let lines: Vec<(String, String)> =
+                faulty.chain(problem.detail.iter().map(|d| ("The file".to_owned(), d.clone()))).collect();
+            let words = if lines.is_empty() {
+                problem.title.to_owned()
+            } else {
+                "Not one row came in; these have to be put right first.".to_owned()
+            };
             let body = html! {
                 @if !lines.is_empty() { (faults(&lines)) }
                 div.actions { (Button::link("Choose a corrected file", format!("{home}/transfer")).primary()) }
@@ -236,7 +246,11 @@ async fn state_page(room: &Room, tx: &Tx<Read>, id: &str) -> Result<(Html, bool)
         }
         None => {
             let (file, name, form) = waiting(room, tx, id).await?;
-            (screen(format!("Import {name}")).body(preview(room, tx, file, form, &format!("{home}/import/{id}")).await?), false)
+            (
+                screen(format!("Import {name}"))
+                    .body(preview(room, tx, file, form, &format!("{home}/import/{id}")).await?),
+                false,
+            )
         }
     };
     Ok((room.frame.page(who, screen), runs))
@@ -283,7 +297,9 @@ async fn preview(room: &Room, tx: &Tx<Read>, file: Id, of: Form, action: &str) -
     let missing: Vec<String> = room
         .shelf()
         .fields()
-        .filter(|(at, f)| write.has(*at) && settable(f) && f.required && f.default.is_none() && !names.iter().any(|n| n == f.id))
+        .filter(|(at, f)| {
+            write.has(*at) && settable(f) && f.required && f.default.is_none() && !names.iter().any(|n| n == f.id)
+        })
         .map(|(_, f)| f.label.clone())
         .collect();
     let ready = !names.is_empty() && !unknown && missing.is_empty();
@@ -318,7 +334,8 @@ async fn preview(room: &Room, tx: &Tx<Read>, file: Id, of: Form, action: &str) -
 }
 
 fn examples(samples: &[Vec<String>], at: usize) -> String {
-    let all: Vec<String> = samples.iter().filter_map(|r| r.get(at)).filter(|c| !c.is_empty()).map(|c| look::cut(c, 30)).collect();
+    let all: Vec<String> =
+        samples.iter().filter_map(|r| r.get(at)).filter(|c| !c.is_empty()).map(|c| look::cut(c, 30)).collect();
     all.join(" · ")
 }
 

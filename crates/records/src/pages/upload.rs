@@ -164,9 +164,11 @@ fn field(tray: &Tray) -> Option<&Def> {
 fn named(failure: Failure) -> Failure {
     match failure {
         Failure::UnsupportedType(_) => Failure::field(PART, "type", "not a file of a type that is taken here"),
-        Failure::TooLarge(most) => {
-            Failure::Invalid(vec![kernel::FieldError { field: PART.to_owned(), code: "too_large", detail: format!("at most {}", look::size(most)).into() }])
-        }
+        Failure::TooLarge(most) => Failure::Invalid(vec![kernel::FieldError {
+            field: PART.to_owned(),
+            code: "too_large",
+            detail: format!("at most {}", look::size(most)).into(),
+        }]),
         other => other,
     }
 }

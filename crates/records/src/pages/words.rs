@@ -1,7 +1,7 @@
 //! Names from a manifest as people read them.
 
-use manifest::{App, Collection, Guard, Kind, Literal, Operand, Test};
 use kernel::FieldSet;
+use manifest::{App, Collection, Guard, Kind, Literal, Operand, Test};
 
 /// `sent_out` as `Sent out`.
 pub(crate) fn human(name: &str) -> String {
@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn names_read_like_speech() {
         assert_eq!(human("sold_out"), "Sold out");
-        for (one, many) in [("Order", "Orders"), ("Dish", "Dishes"), ("Enquiry", "Enquiries"), ("Address", "Addresses")] {
+        for (one, many) in [("Order", "Orders"), ("Dish", "Dishes"), ("Enquiry", "Enquiries"), ("Address", "Addresses")]
+        {
             assert_eq!(plural(one), many);
         }
         assert_eq!(plural("Hours"), "Hours");

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn every_colour_becomes_readable() {
-        for given in ["#000000", "#ffffff", "#ffff00", "#00ff00", "#0000ff", "#7a3b2e", "#1f5c4a", "#808080", "red", ""] {
+        for given in ["#000000", "#ffffff", "#ffff00", "#00ff00", "#0000ff", "#7a3b2e", "#1f5c4a", "#808080", "red", ""]
+        {
             let (light, dark) = pair(given);
             let (light, dark) = (Color::read(&light).unwrap(), Color::read(&dark).unwrap());
             for ground in [LIGHT_GROUND, Color(255, 255, 255)] {

@@ -26,8 +26,7 @@ fn two(page: &Page) -> [&'static str; 2] {
 
 fn all(name: &str) -> [(&'static str, Value); 4] {
     let (app, page) = read(name);
-    let of =
-        Subject { app: &app, page: &page, build: "0.1.0", at: Time(1_700_000_100_000), live: &|_| None };
+    let of = Subject { app: &app, page: &page, build: "0.1.0", at: Time(1_700_000_100_000), live: &|_| None };
     let [good, bad] = two(&page);
     let seen = [seen(good, Verdict::Proven), seen(bad, Verdict::Failing)];
     documents(&of, &seen, &|_| Verdict::Unproven)

@@ -96,7 +96,8 @@ async fn waf(scene: &Scene) -> Outcome {
     // Contracts that merely look odd are stored, found and shown as they are.
     let (at, field) = scene.carrier()?;
     let owner = scene.a.owner()?;
-    let texts = ["SELECT * FROM users; -- O'Brien", "<b>bold</b> & '; DROP TABLE x", "1' OR '1'='1", "../../etc/passwd"];
+    let texts =
+        ["SELECT * FROM users; -- O'Brien", "<b>bold</b> & '; DROP TABLE x", "1' OR '1'='1", "../../etc/passwd"];
     for text in texts {
         let links = scene.links(&scene.a, at).await?;
         let made = scene.insert(&scene.a, owner, at, &links, &[], Some((field, text))).await?;
@@ -204,7 +205,8 @@ async fn csp_report(scene: &Scene) -> Outcome {
 /// Whether an answer says that a robot filled in the form.
 fn robot(answer: &Answer) -> bool {
     let errors = answer.json().get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
-    answer.status == 422 && errors.iter().any(|e| e.get("field") == Some(&json!("form")) && e.get("code") == Some(&json!("refused")))
+    answer.status == 422
+        && errors.iter().any(|e| e.get("field") == Some(&json!("form")) && e.get("code") == Some(&json!("refused")))
 }
 
 async fn bot_rules(scene: &Scene) -> Outcome {
@@ -225,7 +227,11 @@ async fn bot_rules(scene: &Scene) -> Outcome {
             if robot(&answer) != wanted {
                 let what = body.as_object().and_then(|b| b.keys().next().cloned()).unwrap_or_default();
                 let expected = if wanted { "refused as a robot" } else { "not refused as a robot" };
-                return broken(format!("the public form {} with `{what}`", form.id), expected, format!("{}", answer.status));
+                return broken(
+                    format!("the public form {} with `{what}`", form.id),
+                    expected,
+                    format!("{}", answer.status),
+                );
             }
             tried += 1;
         }
@@ -246,11 +252,16 @@ async fn bot_rules(scene: &Scene) -> Outcome {
             let answer = scene.stage.gate(&scene.a).send(Ask::post(path, &body)).await?.decided()?;
             if robot(&answer) != wanted || answer.good() == wanted {
                 let expected = if wanted { "refused, right password or not" } else { "let in" };
-                return broken("signing in with the member that people never see", expected, format!("{}", answer.status));
+                return broken(
+                    "signing in with the member that people never see",
+                    expected,
+                    format!("{}", answer.status),
+                );
             }
             tried += 1;
         }
-        let page = scene.stage.gate(&scene.a).at_root(Ask::get("/sign-in").header("accept", "text/html")).await?.decided()?;
+        let page =
+            scene.stage.gate(&scene.a).at_root(Ask::get("/sign-in").header("accept", "text/html")).await?.decided()?;
         if !page.page().contains("name=\"website\"") {
             return broken("reading the sign-in page", "the member that people never see", "it is not there");
         }
@@ -286,8 +297,13 @@ async fn until(scene: &Scene, side: &Side, source: Ipv4Addr, wanted: bool) -> Op
 }
 
 async fn blocklist(scene: &Scene) -> Outcome {
-    let declared: Vec<&String> =
-        scene.app.edge.blocklist.iter().filter_map(|p| if let Pointer::File(path) = p { Some(path) } else { None }).collect();
+    let declared: Vec<&String> = scene
+        .app
+        .edge
+        .blocklist
+        .iter()
+        .filter_map(|p| if let Pointer::File(path) = p { Some(path) } else { None })
+        .collect();
     let Some(path) = declared.first() else { return Err(Miss::Absent("the manifest declares no list from a file")) };
     let hours = scene.app.edge.blocklist_age.0 / 3_600_000;
     if hours > 24 {
@@ -366,7 +382,11 @@ async fn origin_lock(scene: &Scene) -> Outcome {
         OriginLock::Secret(_) => return Err(Miss::Unbuilt("the lock's secret is not named by a variable")),
         OriginLock::ClientCertificate => certificate_lock(scene, proxies).await?,
     };
-    let kind = if scene.app.edge.origin_lock == OriginLock::ClientCertificate { "client certificate" } else { "shared secret" };
+    let kind = if scene.app.edge.origin_lock == OriginLock::ClientCertificate {
+        "client certificate"
+    } else {
+        "shared secret"
+    };
     Ok(Evidence::new()
         .word("lock", kind)
         .count("ways around the proxy refused", tried)
@@ -384,7 +404,10 @@ async fn secret_lock(scene: &Scene, proxies: [(&str, &str); 1], variable: &str) 
     let ([ranges], secret) = (proxies, random::hex(24));
     for value in ["", "short"] {
         let variables = [ranges, (variable, value)];
-        if !matches!(Side::start(scene, &Wish { variables: &variables, ..Wish::default() }).await?, Start::Refused(2, _)) {
+        if !matches!(
+            Side::start(scene, &Wish { variables: &variables, ..Wish::default() }).await?,
+            Start::Refused(2, _)
+        ) {
             return broken("starting behind a proxy without the lock's secret", "exit 2", "it starts");
         }
     }
@@ -429,7 +452,12 @@ fn authority() -> Result<(String, Vec<CertificateDer<'static>>, PrivateKeyDer<'s
 }
 
 /// A client of the instance's authority that shows a certificate.
-fn showing(scene: &Scene, side: &Side, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Net, Miss> {
+fn showing(
+    scene: &Scene,
+    side: &Side,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Net, Miss> {
     let mut roots = rustls::RootCertStore::empty();
     let file = scene.stage.instance.scratch().join("cert.pem");
     let served = CertificateDer::pem_file_iter(file).map_err(|e| Miss::Unclear(format!("certificate: {e}")))?;
@@ -455,11 +483,15 @@ async fn certificate_lock(scene: &Scene, [ranges]: [(&str, &str); 1]) -> Result<
     let path = file.display().to_string();
     for value in ["", "/nowhere.pem"] {
         let variables = [ranges, ("VOUCHSAFE_ORIGIN_CA", value)];
-        if !matches!(Side::start(scene, &Wish { variables: &variables, ..Wish::default() }).await?, Start::Refused(2, _)) {
+        if !matches!(
+            Side::start(scene, &Wish { variables: &variables, ..Wish::default() }).await?,
+            Start::Refused(2, _)
+        ) {
             return broken("starting behind a proxy without its authority", "exit 2", "it starts");
         }
     }
-    let side = Side::up(scene, &Wish { variables: &[ranges, ("VOUCHSAFE_ORIGIN_CA", &path)], ..Wish::default() }).await?;
+    let side =
+        Side::up(scene, &Wish { variables: &[ranges, ("VOUCHSAFE_ORIGIN_CA", &path)], ..Wish::default() }).await?;
     let (edge, stranger) = (showing(scene, &side, chain, key)?, showing(scene, &side, other_chain, other_key)?);
     if greeted_at(&edge, scene, PROXY, &[("x-forwarded-for", "203.0.113.9")]).await != Some(200) {
         return unclear("the proxy itself is not answered");

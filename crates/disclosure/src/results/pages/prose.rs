@@ -34,6 +34,8 @@ pub(super) struct Setting<'s> {
     pub ticks: &'s Ticks,
     /// The site's own address.
     pub url: &'s str,
+    /// Whether what can be said once is said once: on a page of very many promises.
+    pub spare: bool,
 }
 
 /// The page. `after_title`: what stands below its first heading.
@@ -97,10 +99,18 @@ fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sho
     let mut id = String::new();
     escape(&mut id, &claim.id);
     let _w = write!(out, "<details id={id}{}><summary>{}</summary><dl>", marks::class(verdict), marks::mark(verdict));
-    out.push_str("<dt>We test");
-    for check in claim.checks.iter().filter_map(|c| manifest::check(c)) {
-        out.push_str("<dd>");
-        escape(out, check.statement);
+    out.push_str("<dt>We test<dd>");
+    let like = setting.disclosure.page().claims.iter().find(|c| c.checks == claim.checks && c.id != claim.id);
+    match like.filter(|first| setting.spare && first.line < claim.line) {
+        Some(first) => {
+            let _w = write!(out, "the same as under <a href=#{0}>{0}</a>", first.id);
+        }
+        None => {
+            for (at, check) in claim.checks.iter().filter_map(|c| manifest::check(c)).enumerate() {
+                out.push_str(if at == 0 { "" } else { "<dd>" });
+                escape(out, check.statement);
+            }
+        }
     }
     out.push_str("<dt>We saw<dd>");
     saw(out, view, shown);
@@ -109,19 +119,19 @@ fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sho
     }
     let days = setting.ticks.show(&shown.days);
     if !days.is_empty() {
-        let _w = write!(out, "<dt>Days<dd>{days}");
+        let _w = write!(out, "<dd>{days}");
     }
     let command = claim.checks.iter().find_map(|c| repeat::curl(c, setting.url));
     let probed = !matches!(verdict, Verdict::Unsigned | Verdict::Attested | Verdict::Expired | Verdict::NotApplicable);
-    if let Some(command) = command.or_else(|| probed.then(|| repeat::verify(&claim.id))) {
-        out.push_str("<dt>Repeat<dd><code>");
+    if let Some(command) = command.or_else(|| (probed && !setting.spare).then(|| repeat::verify(&claim.id))) {
+        out.push_str("<dd><code>");
         escape(out, &command);
         out.push_str("</code>");
     }
-    let _w = write!(out, "<dd><a href=trust/history/{id}>{id}</a>");
-    if setting.disclosure.testable(claim) {
-        let _w = write!(out, "<button form=z formaction=trust/test/{id}>Test it now</button>");
-    }
+    let _w = match setting.disclosure.testable(claim) {
+        true => write!(out, "<dd><a href=trust/test/{id}>Test {id} now</a>"),
+        false => write!(out, "<dd><a href=trust/history/{id}>{id}</a>"),
+    };
     out.push_str("</dl></details>");
 }
 
@@ -136,7 +146,7 @@ fn saw(out: &mut String, view: &View, shown: &Shown) {
         out.push_str(", clock moved");
     }
     if let Some(at) = shown.judged.checked_at {
-        let _w = write!(out, " <i>{}</i>", speech::ago(at, view.at));
+        let _w = write!(out, ", {}", speech::ago(at, view.at));
     }
     if let Some((at, why)) = &shown.tried {
         let _w = write!(out, "<dd>A look {} told nothing: ", speech::ago(*at, view.at));

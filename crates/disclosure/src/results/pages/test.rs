@@ -39,6 +39,7 @@ pub(crate) fn test(d: &Disclosure, claim: &PageClaim, test: Option<&Test>, now: 
                 },
                 None => p { "This promise is tested by the server's own rounds; a test of it on demand is not available here." },
             }
+            p { a href={ "../history/" (claim.id) } { "Every verdict of " (claim.id) } }
         }
     };
     let refresh = matches!(test, Some(Test::Running(_))).then_some(2);

@@ -53,18 +53,18 @@ impl Ticks {
     /// A promise's days: the picture, and the same in words. Empty when there is none yet.
     pub(super) fn show(&self, days: &[Option<Day>]) -> String {
         let row: Vec<Tick> = days.iter().copied().map(tick).collect();
-        self.known.get(&row).map_or_else(String::new, |at| format!("<svg><use href=#t{at} /></svg> {}", words(days)))
+        self.known.get(&row).map_or_else(String::new, |at| format!("<svg><use href=#t{at} /></svg>{}", words(days)))
     }
 }
 
-/// "kept on 12 of 12 days", "broken on 1 day".
+/// "11 of 12 days kept, 1 broken".
 pub(super) fn words(days: &[Option<Day>]) -> String {
     let count = |wanted: Tick| days.iter().filter(|d| tick(**d) == wanted).count();
     let judged = DAYS - count(Tick::None);
-    let mut out = format!("kept on {} of {}", count(Tick::Kept), plural(i64::try_from(judged).unwrap_or(0), "day"));
+    let mut out = format!("{} of {} kept", count(Tick::Kept), plural(i64::try_from(judged).unwrap_or(0), "day"));
     for (tick, word) in [(Tick::Broke, "broken"), (Tick::Old, "stale")] {
         if count(tick) > 0 {
-            let _w = write!(out, ", {word} on {}", count(tick));
+            let _w = write!(out, ", {} {word}", count(tick));
         }
     }
     out

@@ -10,22 +10,28 @@ use crate::{
     results::{Verdict, repeat, speech, view::Shown, view::View},
 };
 
+/// Bytes from which a page says once what it can say once.
+const LARGEST: usize = 58_000;
+
 /// The trust page.
 pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> String {
     let ticks = Ticks::of(view);
     let shown: Vec<Verdict> = Verdict::ALL.into_iter().filter(|v| view.count(*v) > 0).collect();
-    let setting = Setting { disclosure: d, view, ticks: &ticks, url };
     let head = heading(d, view, &shown).into_string();
-    let body = html! {
-        (PreEscaped(marks::sprite(&shown, &ticks.symbols)))
-        main {
-            (PreEscaped(prose(d.page(), &setting, &head)))
-            (former(view))
-        }
-        (foot(d, view))
-        form #z method="post" {}
+    let page = |spare| {
+        let setting = Setting { disclosure: d, view, ticks: &ticks, url, spare };
+        let body = html! {
+            (PreEscaped(marks::sprite(&shown, &ticks.symbols)))
+            main {
+                (PreEscaped(prose(d.page(), &setting, &head)))
+                (former(view))
+            }
+            (foot(d, view))
+        };
+        document(d.app(), "Security", nonce, None, &body)
     };
-    document(d.app(), "Security", nonce, None, &body)
+    let whole = page(false);
+    if whole.len() < LARGEST { whole } else { page(true) }
 }
 
 /// The headline, what is wrong, and the legend.
