@@ -7,13 +7,13 @@ use kernel::{Failure, Time};
 use maud::{Markup, html};
 use route::{
     Asking, Html, Mishap, Redraw,
-    page::{Ask, Button, Card, Empty, Field, Notice, Stamp, Tag, form, table_region},
+    page::{Ask, Button, Card, Empty, Field, Notice, Stamp, Tag, facts, form, table_region},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    operator::{incident, updates},
+    operator::{Incident, incident, updates},
     report::Standing,
     sql,
 };
@@ -94,14 +94,16 @@ pub(super) async fn receipt(d: Arc<Disclosure>, call: Asking<Ask<Shown>>) -> Res
         Standing::Acknowledged(_) => Tag::accent("Confirmed by a person"),
         Standing::Closed(_) => Tag::good("Closed"),
     };
+    let confirmed = match acknowledged {
+        Some(at) => day(at),
+        None => html! { "not yet; due by " (day(due)) },
+    };
+    let mut clocks = vec![("Received", day(received)), ("Confirmed", confirmed)];
+    clocks.extend(disclose.map(|at| ("You may publish from", day(at))));
+    clocks.extend(closed.map(|at| ("Closed", day(at))));
     let body = html! {
         p { (tag) }
-        dl.facts {
-            dt { "Received" } dd { (day(received)) }
-            dt { "Confirmed" } dd { @match acknowledged { Some(at) => (day(at)), None => { "not yet; due by " (day(due)) } } }
-            @if let Some(at) = disclose { dt { "You may publish from" } dd { (day(at)) } }
-            @if let Some(at) = closed { dt { "Closed" } dd { (day(at)) } }
-        }
+        (facts(&clocks))
         h2 { "What we told you" }
         @if told.is_empty() { (Empty::new("Nothing yet", "Words from the team appear here.")) }
         @for (at, words) in &told { p { time datetime=(at) { (at) } br; (words) } }
@@ -159,17 +161,24 @@ pub(super) async fn incidents(d: Arc<Disclosure>, call: Asking<()>) -> Result<Ht
             section.panel {
                 h2 { @if i.closed_at.is_some() { (i.title) } @else { "An incident is being handled" } }
                 p { (Tag::plain(i.clock)) }
-                dl.facts {
-                    dt { "Known since" } dd { time datetime=(i.known_at) { (i.known_at) } }
-                    dt { "Those affected told" } dd { @match &i.notified_at { Some(at) => (at), None => { "due by " (i.notify_by) } } }
-                    @if let Some(at) = &i.closed_at { dt { "Closed" } dd { (at) } }
-                    @if let Some(what) = &i.replaced { dt { "Replaced" } dd { (what) } }
-                }
+                (facts(&incident_facts(i)))
                 @if i.closed_at.is_some() && !i.words.is_empty() { p { (i.words) } }
             }
         }
     };
     Ok(d.setup()?.frame.card(who.home(), Card::new("Incidents", body).wide().protects(&["gov.incident_notice"])))
+}
+
+fn incident_facts(i: &Incident) -> Vec<(&'static str, Markup)> {
+    let time = |at: &str| html! { time datetime=(at) { (at) } };
+    let told = match &i.notified_at {
+        Some(at) => time(at),
+        None => html! { "due by " (time(&i.notify_by)) },
+    };
+    let mut facts = vec![("Known since", time(&i.known_at)), ("Those affected told", told)];
+    facts.extend(i.closed_at.as_deref().map(|at| ("Closed", time(at))));
+    facts.extend(i.replaced.as_ref().map(|what| ("Replaced", html! { (what) })));
+    facts
 }
 
 pub(super) async fn inventory(d: Arc<Disclosure>, call: Asking<()>) -> Result<Html, Failure> {
@@ -179,12 +188,15 @@ pub(super) async fn inventory(d: Arc<Disclosure>, call: Asking<()>) -> Result<Ht
         p { "Written by the running program from its own settings at this moment; nobody edits this page. "
             a href="/trust/inventory.json" { "As JSON" } ", " a href="/trust/sbom.json" { "parts of the program" } "." }
         h2 { "Stores" }
-        dl.facts {
-            @for (name, place) in [("Records", &s.records), ("Files", &s.files), ("Counters", &s.cache), ("Mail", &s.mail), ("Log", &s.log), ("At rest", &s.at_rest)] {
-                dt { (name) } dd { (place) }
-            }
-            dt { "Regions" } dd { @for (at, r) in all.regions.iter().enumerate() { @if at > 0 { ", " } (r.label) } }
-        }
+        (facts(&[
+            ("Records", html! { (s.records) }),
+            ("Files", html! { (s.files) }),
+            ("Counters", html! { (s.cache) }),
+            ("Mail", html! { (s.mail) }),
+            ("Log", html! { (s.log) }),
+            ("Encryption at rest", html! { "by the " (s.at_rest) }),
+            ("Regions", html! { @for (at, r) in all.regions.iter().enumerate() { @if at > 0 { ", " } (r.label) } }),
+        ]))
         h2 { "Others involved" }
         (table_region("Sub-processors", html! {
             table.table {

@@ -139,7 +139,8 @@ fn newest<'a>(all: &'a [Attestation], subject: &str, words: &str) -> Option<&'a 
 /// What was signed for a check of a promise: for the promise itself, or for the check wherever it stands.
 pub(crate) fn of<'a>(all: &'a [Attestation], claim: &PageClaim, check: &str) -> Option<&'a Attestation> {
     let statement = manifest::check(check).map_or("", |c| c.statement);
-    newest(all, &claim.id, &plain(claim)).or_else(|| newest(all, check, statement))
+    let both = [newest(all, &claim.id, &plain(claim)), newest(all, check, statement)];
+    both.into_iter().flatten().max_by_key(|a| a.until())
 }
 
 /// Signatures that end within `days` days, or have ended, and are the newest of their subject.

@@ -168,7 +168,7 @@ impl Disclosure {
     /// A measured figure, or words that say there is none.
     pub(crate) fn live(&self, name: &str) -> String {
         let known = match name {
-            "advisories" => self.advisories().map(crate::Advisories::words),
+            "advisories" => self.advisories().map(|a| a.open.len().to_string()),
             _ => match name.strip_prefix("secret_age.") {
                 Some(secret) => self.secret_age(secret),
                 None => (self.means.live)(name),

@@ -39,7 +39,7 @@ async fn page(stage: &Stage, tx: &Tx<Read>, id: &str, mishap: Option<&Mishap>) -
     let inside = html! {
         input type="hidden" name=(VERSION) value=(version);
         (controls(room, &slots, true, mishap))
-        div.actions { (Button::submit(plan.def.label.clone()).primary()) (Button::link("Cancel", home.clone())) }
+        div.actions { (Button::submit(plan.def.label.clone()).primary()) (Button::link("Back", home.clone())) }
     };
     let body = html! {
         @if let Some(why) = &barred {

@@ -64,7 +64,7 @@ async fn of<'c, M: Mode>(
     if !readable.has(at) {
         return Ok(None);
     }
-    let naming = label::naming(shelf, readable);
+    let naming = label::naming(shelf, readable).or_else(|| label::stand_in(shelf, readable).filter(|s| *s != at));
     let short = |f: &Field| !matches!(f.kind, Kind::RichText | Kind::Json | Kind::Secret);
     let rest = shelf.fields().filter(|(i, f)| readable.has(*i) && *i != at && Some(*i) != naming && short(f));
     let columns: Vec<&Field> =
@@ -120,14 +120,14 @@ impl Children<'_> {
         let first = self.naming.and_then(|at| self.shelf.field(at));
         let named = |f: &Field| first.is_some_and(|first| first.id == f.id);
         let link = |row: &Shown| {
-            html! { a href={ (home) "/" (text(row, "id")) } { (label::name(self.shelf, self.naming, row)) } }
+            html! { a href={ (home) "/" (text(row, "id")) } { (label::called(self.shelf, self.naming, row, &self.names)) } }
         };
         let table = html! {
             table.table {
                 thead {
                     tr {
                         @if first.is_none() { th scope="col" { (self.shelf.def.label) } }
-                        @for field in &self.columns { th scope="col" class=[numeric(field).then_some("num")] { (field.label) } }
+                        @for field in &self.columns { th scope="col" class=[(numeric(field) && !named(field)).then_some("num")] { (field.label) } }
                         @if self.shelf.def.drafts { th scope="col" { "State" } }
                     }
                 }

@@ -126,10 +126,16 @@ fn limits(room: &Room, rows: &Rows, readable: FieldSet) -> String {
     }
 }
 
+/// Actions that take something back or end it: never the first thing to do.
+const ENDS: [&str; 14] = [
+    "unpublish", "cancel", "refund", "reject", "decline", "void", "archive", "close", "revoke", "stop", "withdraw", "pause",
+    "lose", "terminate",
+];
+
 /// Buttons for what can be done, the first of them as the thing to do.
 pub(crate) fn buttons(deeds: &[Deed], home: &str, version: i64) -> Markup {
     let open: Vec<&Deed> = deeds.iter().filter(|d| d.barred.is_none()).collect();
-    let first = open.iter().find(|d| !matches!(d.id, "edit" | "delete" | "unpublish")).map(|d| d.id);
+    let first = open.iter().find(|d| !matches!(d.id, "edit" | "delete") && !ENDS.contains(&d.id)).map(|d| d.id);
     html! {
         @for deed in &open { (button(deed, home, version, Some(deed.id) == first)) }
     }

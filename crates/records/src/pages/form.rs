@@ -21,6 +21,8 @@ pub(crate) const ONCE: &str = "_once";
 /// Before the name of a write-only field: it is to be emptied.
 pub(crate) const EMPTY: &str = "_empty.";
 
+/// The length of texts whose declaration says none: not worth a hint.
+const USUAL: i64 = 500;
 /// Records a select offers; above that a name is typed.
 const OFFERED: usize = 200;
 
@@ -215,7 +217,7 @@ fn control(room: &Room, slot: &Slot<'_>, fresh: bool, mishap: Option<&Mishap>) -
         Kind::Json => {
             html! { (dress(Field::area(def.id, def.label.clone()).value(one).rows(8)).attr("spellcheck", "false")) }
         }
-        Kind::Text if def.max.is_some_and(|m| m > 200) && !slot.hidden => {
+        Kind::Text if def.max.is_some_and(|m| m > 200 && m != USUAL) && !slot.hidden => {
             let area = dress(Field::area(def.id, def.label.clone()).value(one).rows(4));
             html! { (longest(area, def)) }
         }
@@ -369,7 +371,7 @@ fn limits(room: &Room, def: &Def) -> Option<String> {
             (!all.is_empty()).then(|| all.join(" "))
         }
         Kind::Text | Kind::RichText | Kind::Email | Kind::Url | Kind::Secret => {
-            let length = def.max.filter(|m| *m < 100_000).map(|m| format!("At most {m} characters."));
+            let length = def.max.filter(|m| *m < 100_000 && *m != USUAL).map(|m| format!("At most {m} characters."));
             let form = def.pattern.as_ref().map(|p| format!("Written as {p}."));
             let all: Vec<String> = length.into_iter().chain(form).collect();
             (!all.is_empty()).then(|| all.join(" "))

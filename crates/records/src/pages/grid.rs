@@ -86,7 +86,7 @@ impl<'g> Grid<'g> {
         let (shelf, permit) = (room.shelf(), tx.permit());
         let readable = answer::readable(shelf, permit.reach());
         let sieve = Sieve::read(asked);
-        let naming = label::naming(shelf, readable);
+        let naming = label::naming(shelf, readable).or_else(|| label::stand_in(shelf, readable));
         let (columns, more) = columns(shelf, readable, naming, sieve.wide);
         let filter = sieve.filter(room.app(), shelf, readable);
         let fields: Vec<&str> = columns.iter().map(|f| f.id).collect();
@@ -164,7 +164,7 @@ impl<'g> Grid<'g> {
         let kept = [("view", &sieve.view), ("sort", &sieve.sort), ("columns", &sieve.wide.then(|| "all".to_owned()))];
         let searchable = !searched(shelf, self.readable).is_empty() || numbered(shelf, self.readable).is_some();
         html! {
-            form class="filters records" method="get" action=(path) role="search" data-hx-get=(path) data-hx-target="#grid"
+            form.sieve method="get" action=(path) role="search" data-hx-get=(path) data-hx-target="#grid"
                 data-hx-swap="outerHTML" data-hx-push-url="true" {
                 @for (name, value) in kept { @if let Some(value) = value { input type="hidden" name=(name) value=(value); } }
                 div.toolbar {
@@ -256,7 +256,8 @@ impl<'g> Grid<'g> {
 
     fn head(&self, field: &Field) -> Markup {
         if sortable(self.room, field) {
-            return self.order(field.id, &field.label, numeric(field));
+            let first = self.naming == self.room.shelf().def.position(field.id);
+            return self.order(field.id, &field.label, numeric(field) && !first);
         }
         html! { th scope="col" { (field.label) } }
     }
@@ -283,13 +284,13 @@ impl<'g> Grid<'g> {
                 @if first.is_none() { td.main { a href=(href) { (label::name(shelf, None, row)) } } }
                 @for field in &self.columns {
                     @if first.is_some_and(|f| f.id == field.id) {
-                        td.main data-label=(field.label) { a href=(href) { (label::name(shelf, self.naming, row)) } }
+                        td.main data-label=(field.label) { a href=(href) { (label::called(shelf, self.naming, row, &self.names)) } }
                     } @else {
                         td class=[numeric(field).then_some("num")] data-label=(field.label) { (look.field(field, row)) }
                     }
                 }
                 @if drafts { td data-label="State" { @if let Some(tag) = look::publication(row) { (tag) } } }
-                td data-label="Changed" { (look::moment(text(row, "updated_at"))) }
+                td.when data-label="Changed" { (look::moment(text(row, "updated_at"))) }
             }
         }
     }

@@ -28,7 +28,28 @@ pub(crate) fn naming(shelf: &Shelf, readable: FieldSet) -> Option<usize> {
     let by_name = NAMES.iter().find_map(|name| shelf.fields().filter(plain).find(|(_, f)| f.id == *name));
     let sequence = || shelf.fields().filter(plain).find(|(_, f)| f.derived == Some(Derived::Sequence));
     let needed = || shelf.fields().filter(plain).find(|(_, f)| f.required);
-    by_name.or_else(sequence).or_else(needed).or_else(|| shelf.fields().find(plain)).map(|(at, _)| at)
+    by_name.or_else(sequence).or_else(needed).map(|(at, _)| at)
+}
+
+/// The reference that stands in where no field names a record: an order line is called as its dish is.
+pub(crate) fn stand_in(shelf: &Shelf, readable: FieldSet) -> Option<usize> {
+    let parent = shelf.def.part_of.map(|(_, at)| at);
+    let other = |(at, f): &(usize, &Field)| {
+        let refers = matches!(f.kind, Kind::Reference { to: Target::Collection(_), .. });
+        readable.has(*at) && refers && f.required && !f.many && Some(*at) != parent
+    };
+    shelf.fields().find(other).map(|(at, _)| at)
+}
+
+/// What a record is called, also by its stand-in.
+pub(crate) fn called(shelf: &Shelf, by: Option<usize>, record: &Shown, names: &Names) -> String {
+    let field = by.and_then(|at| shelf.field(at));
+    if let Some(Field { kind: Kind::Reference { to, .. }, id, .. }) = field
+        && let Some(known) = names.get(*to, text(record, id))
+    {
+        return known.to_owned();
+    }
+    name(shelf, by.filter(|_| !matches!(field, Some(Field { kind: Kind::Reference { .. }, .. }))), record)
 }
 
 /// What a record is called.

@@ -85,10 +85,11 @@ impl Paper<'_> {
         let (room, shelf) = (self.room, self.room.shelf());
         let id = text(self.record, "id");
         let readable = self.fields.iter().filter_map(|f| shelf.def.position(f.id));
-        let naming = label::naming(shelf, readable.fold(kernel::FieldSet::NONE, |set, at| set.with(at)));
+        let readable = readable.fold(kernel::FieldSet::NONE, |set, at| set.with(at));
+        let naming = label::naming(shelf, readable).or_else(|| label::stand_in(shelf, readable));
         let place = super::place(shelf);
         let home = format!("{}/{id}", room.home(self.who));
-        let title = label::name(shelf, naming, self.record);
+        let title = label::called(shelf, naming, self.record, self.names);
         Screen::new(title, format!("{place}/{id}"))
             .wide()
             .crumb(words::plural(&shelf.def.label), place)

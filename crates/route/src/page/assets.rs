@@ -14,6 +14,9 @@ use crate::{Asking, Reply, Route, get};
 /// The style sheet, for pages that hold it themselves.
 pub const STYLE: &str = include_str!("../../assets/app.css");
 
+/// The console's: the same, and what only records need.
+const CONSOLE: &str = concat!(include_str!("../../assets/app.css"), include_str!("../../assets/records.css"));
+
 /// One file.
 struct Asset {
     path: String,
@@ -35,12 +38,34 @@ struct Assets {
     style: Asset,
     /// In the order they run: the policy needs the sanitiser, htmx the policy.
     scripts: [Asset; 3],
+    /// Latin, and what else European names need.
+    fonts: [Asset; 2],
+    faces: String,
+}
+
+impl Assets {
+    fn all(&self) -> impl Iterator<Item = &Asset> {
+        std::iter::once(&self.style).chain(&self.scripts).chain(&self.fonts)
+    }
 }
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let script = |stem, bytes| Asset::new(stem, "js", "text/javascript; charset=utf-8", bytes);
+    let fonts = [
+        Asset::new("sans", "woff2", "font/woff2", include_bytes!("../../assets/sans.woff2")),
+        Asset::new("sans-ext", "woff2", "font/woff2", include_bytes!("../../assets/sans-ext.woff2")),
+    ];
+    let faces = fonts.iter().zip(RANGES).map(|(font, range)| {
+        format!(
+            "@font-face{{font-family:\"Vouchsafe Sans\";font-weight:200 800;font-display:optional;src:url({}) \
+             format(\"woff2\");unicode-range:{range}}}",
+            font.path
+        )
+    });
     Assets {
-        style: Asset::new("app", "css", "text/css; charset=utf-8", STYLE.as_bytes()),
+        faces: faces.collect(),
+        fonts,
+        style: Asset::new("app", "css", "text/css; charset=utf-8", CONSOLE.as_bytes()),
         scripts: [
             script("purify", include_bytes!("../../assets/purify.min.js")),
             script("app", include_bytes!("../../assets/app.js")),
@@ -63,14 +88,24 @@ struct Named {
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let serve = get(async |call: Asking<Named>| {
-        let all = std::iter::once(&ASSETS.style).chain(&ASSETS.scripts);
         let wanted = |asset: &&Asset| asset.path.strip_prefix("/assets/") == Some(call.input.name.as_str());
-        let asset = all.into_iter().find(wanted).ok_or(Failure::NotFound)?;
+        let asset = ASSETS.all().find(wanted).ok_or(Failure::NotFound)?;
         let reply = Reply::new(StatusCode::OK, crate::Body::Bytes(Bytes::from_static(asset.bytes)));
         let kept = "public, max-age=31536000, immutable";
         Ok::<_, Failure>(reply.with(header::CONTENT_TYPE, asset.kind).with(header::CACHE_CONTROL, kept))
     });
     vec![Route { path: PATH.to_owned(), action: may("public", "read"), tier: "api", serve }]
+}
+
+/// The letters: asked for early, and left out where they come too late, so that nothing on a page moves.
+pub(crate) fn letters() -> Markup {
+    let [latin, _] = &ASSETS.fonts;
+    html! { link rel="preload" as="font" type="font/woff2" crossorigin href=(latin.path); }
+}
+
+/// Where the letters are, for a page's own style.
+pub(crate) fn faces() -> &'static str {
+    &ASSETS.faces
 }
 
 /// What a page of the console has in its head. Scripts run after the document is there, in order.
@@ -94,7 +129,7 @@ mod tests {
     #[test]
     fn vendored_files_are_the_ones_on_record() {
         let record = include_str!("../../assets/VENDORED.md");
-        for asset in ASSETS.scripts.iter().filter(|a| !a.path.contains("/app-")) {
+        for asset in ASSETS.all().filter(|a| !a.path.contains("/app-")) {
             assert!(record.contains(&asset.integrity), "{} is {}", asset.path, asset.integrity);
         }
     }

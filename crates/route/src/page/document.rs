@@ -23,8 +23,16 @@ pub(crate) struct Look {
 impl Look {
     /// The one place that knows the app's colour: a few bytes beside the shared sheet.
     fn style(&self, nonce: &str, sheet: &str) -> Markup {
-        let colors = format!(":root{{--brand:{};--brand-dark:{}}}", self.light, self.dark);
+        let colors = format!("{}:root{{--brand:{};--brand-dark:{}}}", assets::faces(), self.light, self.dark);
         html! { style nonce=(nonce) { (PreEscaped(colors)) (PreEscaped(sheet)) } }
+    }
+    /// A dot in the app's colour.
+    fn icon(&self) -> String {
+        let color = self.light.trim_start_matches('#');
+        format!(
+            "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Ccircle cx='16' cy='16' \
+             r='13' fill='%23{color}'/%3E%3C/svg%3E"
+        )
     }
     fn head(&self, title: &str, rest: &Markup) -> Markup {
         html! {
@@ -34,6 +42,8 @@ impl Look {
                 meta name="robots" content="noindex";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · " (self.app) }
+                link rel="icon" href=(self.icon());
+                (assets::letters())
                 (rest)
             }
         }
@@ -240,7 +250,7 @@ pub(crate) fn card(frame: &Frame, home: Option<&Home>, card: Card) -> Html {
     let over = card.over.or_else(|| home.filter(|h| h.id != TenantId::HOUSE).map(|h| h.name.clone()));
     Html(Box::new(move |nonce| {
         let head = html! {
-            meta name="referrer" content="no-referrer";
+            meta name="referrer" content="same-origin";
             @if let Some(to) = &card.refresh { meta http-equiv="refresh" content={ "0; url=" (to) }; }
             (look.style(nonce, assets::STYLE))
         };

@@ -242,7 +242,7 @@ async fn the_largest_page_is_one_request_of_less_than_60_kilobytes() {
         let bench = Bench::open(app).await;
         let claims = &bench.d.page().claims;
         for _ in 0..90 {
-            bench.publish_all("proven").await;
+            bench.publish_all().await;
             bench.clock.advance(24 * HOUR);
         }
         bench.clock.advance(-24 * HOUR + 1000);
