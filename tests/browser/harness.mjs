@@ -77,15 +77,32 @@ export function paint(page) {
   }));
 }
 
-/** Signs in by the page's own form and waits for the console. */
-export async function signIn(page, server, tenant, email) {
-  const origin = new URL(tenant.url).origin;
-  await page.goto(`${origin}/sign-in?next=${encodeURIComponent(`${new URL(tenant.url).pathname.replace(/\/$/, '')}/console`)}`);
-  if (await page.locator('input[name=email]').count()) {
-    await page.fill('input[name=email]', email);
-    if (await page.locator('input[name=password]').count()) await page.fill('input[name=password]', server.password);
-    await page.click('main form button[type=submit], main form button:not([type])');
+/** Signs in as a demo person by their button, on whichever page the app offers it, and waits for the console. */
+export async function enter(page, tenant, email) {
+  const { origin, pathname } = new URL(tenant.url);
+  const base = pathname.replace(/\/$/, '');
+  await page.goto(`${origin}/sign-in?next=${encodeURIComponent(`${base}/console`)}`);
+  const outside = page.getByRole('link', { name: 'Go on to the identity service' });
+  if (await outside.count()) await outside.click();
+  await page.getByRole('button', { name: email }).first().click();
+  await page.waitForURL(`${origin}${base}/console`);
+  return `${origin}${base}`;
+}
+
+/** Mails of a development server to one address, the newest first. */
+export async function mails(server, to) {
+  const answer = await fetch(`${server.url}/dev/mail.json?to=${encodeURIComponent(to)}`);
+  return (await answer.json()).items;
+}
+
+/** The newest mail to an address that is not among `known`, waited for. */
+export async function mail(server, to, known = 0) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const all = await mails(server, to);
+    if (all.length > known) return all[0];
+    await new Promise((done) => setTimeout(done, 100));
   }
+  throw new Error(`no mail to ${to}`);
 }
 
 /** A screenshot at both widths and in both lights, when VOUCHSAFE_SHOTS names a folder. */

@@ -97,6 +97,7 @@ pub(crate) fn letter(app: &App, home: &Home, to: &str, link: &str) -> Result<Vec
     let name = home.name.replace(char::is_control, " ");
     let letter = serde_json::json!({
         "to": to,
+        "tenant": home.id,
         "subject": format!("You are invited to {name} on {}", app.name),
         "text": format!(
             "You are invited to join {name} on {}.\n\nOpen this link to accept; it works once, for seven days:\n\n{link}\n\n\

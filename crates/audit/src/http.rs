@@ -226,22 +226,22 @@ async fn lines(mut leaves: Leaves) -> Option<(Result<Bytes, Failure>, Leaves)> {
 
 /// What a check of the whole log found.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
-struct Checked {
+pub(crate) struct Checked {
     /// Whether every link holds.
-    intact: bool,
+    pub(crate) intact: bool,
     /// Leaves in the log.
-    size: u64,
+    pub(crate) size: u64,
     /// Hash of the last leaf that holds, hex.
-    head: String,
+    pub(crate) head: String,
     /// Place of the first link that does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    broken_at: Option<u64>,
+    pub(crate) broken_at: Option<u64>,
     /// What does not hold there: `not_a_leaf`, `place`, `prev`, `changed`, `time`, `short`, `long`, `end`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'static str>,
+    pub(crate) why: Option<&'static str>,
 }
 
-async fn check(call: Asking<()>) -> Result<Checked, Failure> {
+pub(crate) async fn check(call: Asking<()>) -> Result<Checked, Failure> {
     let tx = call.tx;
     // The last leaf is asked for before the recorded end: a writer at work only moves the end further.
     let last = tx.maybe(&sql::BACKWARD, (0, i64::MAX, 1)).await?;

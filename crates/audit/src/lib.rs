@@ -15,6 +15,7 @@ mod claims;
 mod http;
 mod jcs;
 mod leaf;
+mod pages;
 mod sql;
 mod trail;
 mod verify;
@@ -24,6 +25,12 @@ pub use claims::CLAIMS;
 pub use leaf::{Leaf, leaf_hash};
 pub use trail::{Trace, of_target};
 pub use verify::{Broken, Checker, Report, Why, check, verify_export};
+
+/// The console's pages of the log.
+#[must_use]
+pub fn pages(frame: &std::sync::Arc<route::page::Frame>) -> route::Section {
+    route::Section { routes: pages::routes(frame), ..route::Section::default() }
+}
 
 /// The section: reading, exporting and checking a tenant's log.
 #[must_use]

@@ -21,4 +21,7 @@ statements! {
         "SELECT leaf, field, salt, value FROM _leaf_value WHERE leaf >= $1 AND leaf <= $2 ORDER BY leaf, field";
     /// The recorded end: size, hash, time.
     HEAD: Query<Own, (), (i64, Vec<u8>, i64)> = "SELECT size, hash, at FROM _head";
+    /// Who belongs here, for showing names: id, name, address.
+    PEOPLE: Query<Own, (), (String, Option<String>, Option<String>)> =
+        "SELECT id, name, email FROM _member ORDER BY id LIMIT 1000";
 }

@@ -378,6 +378,7 @@ impl Serve {
             Some(Some((cert, key))) => Some((PathBuf::from(cert), PathBuf::from(key))),
             Some(None) => return Err(screen::refuse("--tls: CERT,KEY are expected, two files with a comma between")),
         };
+        let environment = environment();
         let settings = vouchsafe::Settings {
             data: self.data.unwrap_or_else(|| PathBuf::from("data").join(read.app.id)),
             folder: self.app,
@@ -390,8 +391,8 @@ impl Serve {
             log: self.log,
             demo: !self.no_demo,
             steer: self.steer.is_some(),
-            watch: !self.no_watch && self.steer.is_none(),
-            environment: environment(),
+            watch: !self.no_watch && self.steer.is_none() && !environment.contains_key(vouchsafe::PROBED),
+            environment,
         };
         app::serve(settings, read)
     }

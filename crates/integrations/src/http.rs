@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kernel::{Failure, may};
-use route::{Asking, Html, Route, get, with};
+use route::{Asking, Html, Route, get, page::Frame, with};
 
 use crate::{Mailbox, Mailer, mailbox::Item, pages};
 
@@ -9,12 +9,13 @@ use crate::{Mailbox, Mailer, mailbox::Item, pages};
 const SHOWN: usize = 200;
 
 /// The mailbox of a development server.
-pub(crate) fn routes(mailer: &Arc<Mailer>) -> Vec<Route> {
+pub(crate) fn routes(mailer: &Arc<Mailer>, frame: &Arc<Frame>) -> Vec<Route> {
     let Some(mailbox) = mailer.mailbox() else { return Vec::new() };
     let mailbox = Arc::new(mailbox.clone());
+    let desk = Arc::new(Desk { mailbox: Arc::clone(&mailbox), frame: Arc::clone(frame) });
     let action = may("development", "read");
     vec![
-        Route { path: "/dev/mail".to_owned(), action, tier: "api", serve: get(with(&mailbox, page)) },
+        Route { path: "/dev/mail".to_owned(), action, tier: "api", serve: get(with(&desk, page)) },
         Route { path: "/dev/mail.json".to_owned(), action, tier: "api", serve: get(with(&mailbox, list)) },
     ]
 }
@@ -33,9 +34,15 @@ struct Mails {
     items: Vec<Item>,
 }
 
-async fn page(mailbox: Arc<Mailbox>, call: Asking<Wanted>) -> Result<Html, Failure> {
-    let items = newest(mailbox, call.input).await?;
-    Ok(Html(Box::new(move |nonce| pages::mailbox(&items, nonce))))
+/// What the page needs.
+struct Desk {
+    mailbox: Arc<Mailbox>,
+    frame: Arc<Frame>,
+}
+
+async fn page(desk: Arc<Desk>, call: Asking<Wanted>) -> Result<Html, Failure> {
+    let items = newest(Arc::clone(&desk.mailbox), call.input).await?;
+    Ok(pages::mailbox(&desk.frame, call.tx.permit().principal().home(), &items))
 }
 
 async fn list(mailbox: Arc<Mailbox>, call: Asking<Wanted>) -> Result<Mails, Failure> {

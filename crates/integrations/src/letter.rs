@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use kernel::Time;
+use kernel::{TenantId, Time};
 use lettre::{
     Message,
     message::{Mailbox, header::ContentType},
@@ -19,6 +19,9 @@ pub struct Mail {
     pub subject: String,
     /// Plain text.
     pub text: String,
+    /// The tenant that writes, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// Why a mail can never be sent.
@@ -52,7 +55,7 @@ mod tests {
 
     fn compose(to: &str, subject: &str) -> Result<String, Unsendable> {
         let mail =
-            Mail { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\nBcc: x@y.example".to_owned() };
+            Mail { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\nBcc: x@y.example".to_owned(), tenant: None };
         let from = "Acme <no-reply@acme.example>".parse().unwrap();
         let message = mail.message("0190", &from, Time(1_700_000_000_000))?;
         Ok(String::from_utf8(message.formatted()).unwrap())

@@ -11,6 +11,7 @@ mod mailbox;
 mod mailer;
 mod pages;
 mod retry;
+mod sink;
 mod smtp;
 mod sql;
 
@@ -20,11 +21,12 @@ pub use letter::{KIND, Mail};
 pub use mailbox::Mailbox;
 pub use mailer::{Mailer, Way};
 use route::Section;
+pub use sink::DOMAIN as SINK;
 
 /// The drain, and on a development server (a mailer with a folder) the mailbox's pages.
 #[must_use]
-pub fn section(mailer: &Arc<Mailer>) -> Section {
-    Section { routes: http::routes(mailer), jobs: jobs::jobs(mailer), claims: Vec::new() }
+pub fn section(mailer: &Arc<Mailer>, frame: &Arc<route::page::Frame>) -> Section {
+    Section { routes: http::routes(mailer, frame), jobs: jobs::jobs(mailer), claims: Vec::new() }
 }
 
 #[cfg(test)]

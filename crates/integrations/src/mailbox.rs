@@ -45,7 +45,7 @@ impl Mailbox {
     /// Keeps a mail. Blocks.
     pub(crate) fn put(&self, id: &str, mail: &Mail, message: &[u8], at: Time) -> Result<(), Failure> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(failed)?;
-        let Mail { to, subject, text } = mail.clone();
+        let Mail { to, subject, text, .. } = mail.clone();
         let item = serde_json::to_vec(&Item { to, subject, text, at: at.to_string() });
         let item = item.map_err(|_| Failure::internal("mail: a mail is not JSON"))?;
         let name = format!("{:015}-{id}", at.0.max(0));
@@ -105,7 +105,7 @@ mod tests {
         let mailbox = Mailbox::new(folder.path().join("mail"));
         assert_eq!(mailbox.newest(5), Ok(Vec::new()));
         for n in 0..1005_i64 {
-            let mail = Mail { to: "a@b.example".to_owned(), subject: n.to_string(), text: "t".to_owned() };
+            let mail = Mail { to: "a@b.example".to_owned(), subject: n.to_string(), text: "t".to_owned(), tenant: None };
             mailbox.put(&format!("id{n}"), &mail, b"To: a@b.example", Time(1_700_000_000_000 + n)).unwrap();
         }
         let subjects: Vec<_> = mailbox.newest(2).unwrap().into_iter().map(|i| i.subject).collect();

@@ -39,12 +39,13 @@ impl Mishap {
     #[must_use]
     pub fn words(&self) -> Cow<'static, str> {
         let problem = &self.problem;
+        let title = problem.title.split(';').next().unwrap_or_default();
         match (&problem.detail, problem.retry_after, problem.errors.len()) {
-            (_, Some(seconds), _) => format!("{}. {}", problem.title, wait(seconds)).into(),
+            (_, Some(seconds), _) => format!("{title}. {}", wait(seconds)).into(),
             (_, _, 1) => "One field needs another look.".into(),
             (_, _, n) if n > 1 => format!("{n} fields need another look.").into(),
-            (Some(detail), _, _) => format!("{}: {detail}.", problem.title).into(),
-            (None, _, _) => format!("{}.", problem.title).into(),
+            (Some(detail), _, _) => format!("{title}: {detail}.").into(),
+            (None, _, _) => format!("{title}.").into(),
         }
     }
     /// The same as a notice.

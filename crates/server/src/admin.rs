@@ -160,6 +160,7 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             "engine": server.engine,
             "posture": server.posture.get(),
             "filter": transport::RULES,
+            "pool": {"connections": server.store.capacity().0, "wait_ms": server.store.capacity().1.as_millis() as u64},
             "blocklist": server.blocklist.declared().then(|| server.blocklist.standing(server.clock.now())),
         })),
         "attest" => {
@@ -171,6 +172,12 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
         }
         "attest.due" => server.disclosure.reminders(&server.house_tx(who, "promise.attested").await?).await,
         "csp.list" => Ok(violations(server)),
+        // Mail of canaries, which goes nowhere else.
+        "mail.sunk" => {
+            let to = order.email.as_deref();
+            let mails = server.mailer.sunk(&|address| to.is_none_or(|to| to == address));
+            Ok(json!(mails.iter().map(|m| json!({"to": m.to, "subject": m.subject, "text": m.text})).collect::<Vec<_>>()))
+        }
         "tenant.create" => {
             let slug = order.slug.as_deref().ok_or(Failure::bad("`slug` is missing"))?;
             let wish = people::Wish {

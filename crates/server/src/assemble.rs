@@ -16,7 +16,7 @@ use store::{Engine, Lookup, Options, Store};
 use tenancy::{Hosts, Tenancy};
 use transport::{Mode, Transport};
 
-use crate::{Server, demo, health, jobs, openapi, router::Router, watch};
+use crate::{Server, canary, demo, health, jobs, openapi, router::Router, watch};
 
 /// Everything the sections are made from.
 pub(crate) struct Parts {
@@ -125,15 +125,19 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
     let files = Section { routes: route::page::assets::routes(), ..Section::default() };
     let violations = transport::Reports::new(monitor.clone());
+    let canaries = Arc::new(canary::Canaries::default());
     let mut sections = vec![
         files,
         health::section(&about),
         transport::section(&violations),
         audit::section(),
+        audit::pages(&frame),
         tenancy::section(),
+        tenancy::pages(&frame),
         authentication::section(&authentication),
         records.section(),
-        integrations::section(&mailer),
+        integrations::section(&mailer, &frame),
+        canary::section(&canaries),
         disclosure::section(&disclosure),
     ];
     let access = Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)));
@@ -185,6 +189,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         filter: transport::Filter::new().map_err(words)?,
         blocklist: parts.blocklist,
         violations,
+        mailer,
         records,
         disclosure,
         router,
@@ -194,6 +199,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         engine,
         store,
     });
+    canaries.serve(&server);
     let waker = Arc::downgrade(&server);
     server.store.on_outbox(move |_, kind| {
         if let Some(server) = waker.upgrade() {

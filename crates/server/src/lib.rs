@@ -3,6 +3,7 @@
 
 mod admin;
 mod assemble;
+mod canary;
 mod browser;
 mod clock;
 mod demo;
@@ -45,6 +46,7 @@ pub use ready::{Member, Ready, ReadyTenant};
 pub use router::{Matched, Router};
 pub use settings::Settings;
 pub use start::{Running, start};
+pub use watch::PROBED;
 
 /// Version of the program; a build that can be sabotaged says so.
 pub const VERSION: &str = if kernel::sabotage::BUILT_IN {
@@ -72,6 +74,7 @@ pub struct Server {
     blocklist: transport::Blocklist,
     violations: Arc<transport::Reports>,
     disclosure: Arc<disclosure::Disclosure>,
+    mailer: Arc<integrations::Mailer>,
     records: Arc<Records>,
     router: Router,
     /// Each with what wakes it before its time.

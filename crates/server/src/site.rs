@@ -5,8 +5,11 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 use http::{StatusCode, header};
 use kernel::{Failure, Home, TenantId};
-use maud::{DOCTYPE, html};
-use route::{Body, Reply};
+use maud::html;
+use route::{
+    Body, Reply,
+    page::{Button, Card},
+};
 
 use crate::Server;
 
@@ -71,31 +74,24 @@ fn media_type(path: &Path) -> &'static str {
 
 /// Who lives here, when the app has no site of its own.
 fn card(server: &Server, home: &Home) -> Reply {
-    let app = server.app.clone();
-    let (title, line) = if home.id == TenantId::HOUSE {
+    let app = &server.app;
+    let house = home.id == TenantId::HOUSE;
+    let (title, line) = if house {
         (app.name.clone(), app.tagline.clone())
     } else {
         (home.name.clone(), format!("on {}", app.name))
     };
-    let page = Box::new(move |nonce: &str| {
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (title) }
-                    style nonce=(nonce) {
-                        ":root{color-scheme:light dark;--c:" (app.color) "}body{margin:0;min-height:100vh;display:grid;place-items:center;"
-                        "font:1.05rem/1.5 system-ui,sans-serif;background:Canvas;color:CanvasText}main{padding:3rem 2rem;max-width:34rem;"
-                        "border-top:.4rem solid var(--c)}h1{font-size:2.2rem;line-height:1.15;margin:0 0 .5rem;text-wrap:balance}p{margin:0;opacity:.75}"
-                    }
-                }
-                body { main { h1 { @if kernel::sabotage::off("edge.output_escape") { (maud::PreEscaped(&title)) } @else { (title) } } p { (line) } } }
-            }
+    let over = if kernel::sabotage::off("edge.output_escape") { maud::PreEscaped(title.clone()) } else { html! {} };
+    let opens = house && app.tenant.sign_up == manifest::SignUp::Open && app.auth.issuer.is_none();
+    let body = html! {
+        (over)
+        p { (line) }
+        p.actions {
+            (Button::link("Sign in", "/sign-in").primary())
+            @if opens && home.url == server.tenancy.hosts().url("") { (Button::link(format!("Open a {}", app.tenant.noun), "/sign-up")) }
         }
-        .into_string()
-    });
+    };
+    let route::Html(page) = server.frame.card(home, Card::new(title, body).over(""));
     Reply::new(StatusCode::OK, Body::Page(page)).with(header::CONTENT_TYPE, "text/html; charset=utf-8")
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use kernel::{Action, Failure, Permit, TenantId, Write, may};
 use serde_json::Value;
-use store::{Control, Tx};
+use store::Tx;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,7 +20,7 @@ use tokio::{
 };
 use verify::{Live, Order, Part, Round, Verdict};
 
-use crate::{Server, Settings};
+use crate::{Server, Settings, canary};
 
 /// Between two cheap rounds: what turns red shows within a minute.
 const CHEAP: Duration = Duration::from_secs(45);
@@ -34,8 +34,9 @@ const ONE: Duration = Duration::from_secs(20);
 const VISITORS: usize = 2;
 /// How long canary tenants wait for the next round before others take their place.
 const WAITING: Duration = Duration::from_secs(24 * 3600);
-/// How long any other canary lives, in milliseconds: no round takes longer, and no visitor gets more.
-pub(crate) const LIFE: i64 = 15 * 60 * 1000;
+
+/// Tells a server that a prober started it: it starts none itself, whatever its command line says.
+pub const PROBED: &str = "VOUCHSAFE_PROBED";
 
 /// Name and duty of the job that publishes verdicts.
 pub(crate) const WATCHER: (&str, Action) = ("verify.watch", may("house", "verify"));
@@ -132,7 +133,7 @@ impl Watch {
         let scratch = TempDir::with_prefix("vouchsafe-watch-").map_err(|e| e.to_string())?;
         let mut command = Command::new(program().map_err(|e| e.to_string())?);
         command.arg("watch").arg(&self.folder).env_clear().envs(self.environment.iter().map(|(n, v)| (n, v)));
-        command.env("TMPDIR", scratch.path()).kill_on_drop(true);
+        command.env("TMPDIR", scratch.path()).env(PROBED, "1").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|e| format!("the prober does not start: {e}"))?;
         let said = tokio::time::timeout(limit, converse(&mut child, &order)).await;
@@ -260,8 +261,21 @@ pub(crate) fn start(server: &Arc<Server>, watch: Watch) -> tokio::task::JoinHand
             })
         }),
     });
+    sweep(server, &watch);
     let server = Arc::downgrade(server);
     tokio::spawn(async move { keep_watch(server, watch).await })
+}
+
+/// Removes canaries that nobody needs any more, as long as the server runs.
+fn sweep(server: &Arc<Server>, watch: &Arc<Watch>) {
+    let (server, watch) = (Arc::downgrade(server), Arc::clone(watch));
+    tokio::spawn(async move {
+        while let Some(server) = server.upgrade() {
+            canary::sweep(&server, &watch.kept()).await;
+            drop(server);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    });
 }
 
 async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {
@@ -271,7 +285,6 @@ async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {
         tokio::time::sleep(agenda.next().saturating_duration_since(Instant::now())).await;
         let Some(server) = server.upgrade() else { return };
         let jitter = f64::from(u32::from_le_bytes(server.rng.array())) / f64::from(u32::MAX);
-        sweep(&server, &watch).await;
         for part in agenda.due(Instant::now(), jitter) {
             match watch.round(part, ROUND).await {
                 Ok(round) => {
@@ -300,23 +313,6 @@ async fn publish(server: &Server, round: &Round) -> Result<(), Failure> {
     let permit: Permit<Write> = server.access.permit(who, WATCHER.1, "verdicts.published", true).await?;
     let round = disclosure::Round::read(round.json().to_string().as_bytes())?;
     server.disclosure.publish(Tx::open(&server.store, permit), round).await.map(|_| ())
-}
-
-/// Deletes canaries that outlived their round: a prober may have been killed, a server restarted.
-async fn sweep(server: &Server, watch: &Watch) {
-    let kept = watch.kept();
-    let before = server.clock.now().plus(-LIFE);
-    let old = server.tenancy.canaries(before).await.unwrap_or_default();
-    for tenant in old.into_iter().filter(|id| !kept.contains(id)) {
-        let gone = async {
-            let tx = server.house_tx("verify", "tenant.deleted").await?;
-            let batch = tx.batch::<Control>(format!("tenant/{tenant}"));
-            tenancy::delete(batch, tenant, server.clock.now()).commit().await
-        };
-        if let Err(failure) = gone.await {
-            server.monitor.failure(&failure, None, Some(tenant));
-        }
-    }
 }
 
 #[cfg(test)]

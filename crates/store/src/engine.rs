@@ -227,6 +227,17 @@ impl Store {
             Kind::Postgres(database) => database.tenants().await,
         }
     }
+    /// Connections to a database server at most, none without one; and how long a change waits for its turn.
+    #[must_use]
+    pub fn capacity(&self) -> (Option<usize>, Duration) {
+        match &self.inner.kind {
+            Kind::Sqlite(_) => (None, crate::sqlite::PATIENCE),
+            Kind::Postgres(_) => {
+                let (most, patience) = postgres::Database::capacity();
+                (Some(most), patience)
+            }
+        }
+    }
     /// How full it is.
     #[must_use]
     pub fn stats(&self) -> Stats {

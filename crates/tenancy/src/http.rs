@@ -50,18 +50,18 @@ async fn show(call: Asking<()>) -> Result<Settings, Failure> {
 /// What may be changed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Changed {
+pub(crate) struct Changed {
     /// Name for people.
     name: String,
 }
 
-async fn change(call: Changing<Changed>) -> Result<Done<()>, Failure> {
+pub(crate) async fn change(call: Changing<Changed>) -> Result<Done<()>, Failure> {
     let tenant = call.tx.permit().principal().tenant();
     let batch = lifecycle::rename(call.tx.batch::<Control>(target(tenant)), tenant, &call.input.name)?;
     Ok(Done::ok(batch.commit().await?, ()))
 }
 
-async fn request_deletion(call: Changing<()>) -> Result<Done<()>, Failure> {
+pub(crate) async fn request_deletion(call: Changing<()>) -> Result<Done<()>, Failure> {
     let principal = call.tx.permit().principal();
     let (tenant, at) = (principal.tenant(), principal.at());
     let batch = lifecycle::delete(call.tx.batch::<Control>(target(tenant)), tenant, at);

@@ -14,6 +14,7 @@ mod jobs;
 mod lifecycle;
 mod memory;
 pub mod names;
+mod pages;
 pub mod roster;
 mod sql;
 
@@ -31,6 +32,12 @@ pub use sql::tables;
 #[must_use]
 pub fn section() -> Section {
     Section { routes: http::routes(), jobs: jobs::jobs(), claims: CLAIMS.to_vec() }
+}
+
+/// The console's pages of the tenant itself.
+#[must_use]
+pub fn pages(frame: &Arc<route::page::Frame>) -> Section {
+    Section { routes: pages::routes(frame), ..Section::default() }
 }
 
 /// The gate, shared.

@@ -16,6 +16,12 @@ pub(crate) fn date(at: Time) -> String {
     said(at, "%-d %B %Y")
 }
 
+/// "09:30" of the same day, else "3 May".
+pub(crate) fn brief(at: Time, now: Time) -> String {
+    let today = at.0.div_euclid(24 * HOUR) == now.0.div_euclid(24 * HOUR);
+    said(at, if today { "%H:%M" } else { "%-d %B" })
+}
+
 fn said(at: Time, format: &str) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |t| t.strftime(format).to_string())
 }

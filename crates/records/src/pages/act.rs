@@ -41,7 +41,7 @@ async fn page(stage: &Stage, tx: &Tx<Read>, id: &str, mishap: Option<&Mishap>) -
         (controls(room, &slots, true, mishap))
         div.actions { (Button::submit(plan.def.label.clone()).primary()) (Button::link("Back", home.clone())) }
     };
-    let body = html! {
+    let body = html! { div.stack {
         @if let Some(why) = &barred {
             (Notice::warn(format!("Not possible now. {why}")))
             div.actions { (Button::link("Back", home.clone())) }
@@ -49,7 +49,7 @@ async fn page(stage: &Stage, tx: &Tx<Read>, id: &str, mishap: Option<&Mishap>) -
             (foreword(stage))
             (form(&path, inside))
         }
-    };
+    } };
     let small = words::small(&shelf.def.label);
     let mut screen = Screen::new(format!("{} {name}", plan.def.label), format!("{place}/{id}/actions/{}", plan.def.id))
         .crumb(words::plural(&shelf.def.label), place.clone())

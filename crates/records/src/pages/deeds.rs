@@ -137,7 +137,16 @@ pub(crate) fn buttons(deeds: &[Deed], home: &str, version: i64) -> Markup {
     let open: Vec<&Deed> = deeds.iter().filter(|d| d.barred.is_none()).collect();
     let first = open.iter().find(|d| !matches!(d.id, "edit" | "delete") && !ENDS.contains(&d.id)).map(|d| d.id);
     html! {
-        @for deed in &open { (button(deed, home, version, Some(deed.id) == first)) }
+        @for deed in open.iter().filter(|d| !d.danger) { (button(deed, home, version, Some(deed.id) == first)) }
+    }
+}
+
+/// Deletion, apart from everything else.
+pub(crate) fn ends(deeds: &[Deed], home: &str) -> Markup {
+    html! {
+        @for deed in deeds.iter().filter(|d| d.danger && d.barred.is_none()) {
+            p { (Button::link(format!("{}…", deed.label), format!("{home}/{}", deed.id)).danger().small()) }
+        }
     }
 }
 
@@ -146,11 +155,7 @@ fn button(deed: &Deed, home: &str, version: i64, primary: bool) -> Markup {
         "edit" | "delete" => format!("{home}/{}", deed.id),
         action => format!("{home}/actions/{action}"),
     };
-    let look = |button: Button| match (primary, deed.danger) {
-        (true, _) => button.primary(),
-        (_, true) => button.danger(),
-        _ => button,
-    };
+    let look = |button: Button| if primary { button.primary() } else { button };
     if deed.asks {
         return html! { (look(Button::link(deed.label.clone(), href))) };
     }

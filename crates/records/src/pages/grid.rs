@@ -61,7 +61,7 @@ fn columns(shelf: &crate::shelf::Shelf, readable: FieldSet, naming: Option<usize
     let shown = |at: usize, f: &Field| readable.has(at) && f.kind != Kind::Secret && Some(at) != naming;
     let rest = || shelf.fields().filter(|(at, f)| shown(*at, f));
     let long = |f: &Field| {
-        matches!(f.kind, Kind::RichText | Kind::Json) || f.max.is_some_and(|m| f.kind == Kind::Text && m > 400)
+        matches!(f.kind, Kind::RichText | Kind::Json) || f.max.is_some_and(|m| f.kind == Kind::Text && m > 500)
     };
     let first = naming.and_then(|at| shelf.field(at));
     let chosen: Vec<&Field> = if all {

@@ -17,7 +17,7 @@ const ASKED: usize = 60;
 /// Members whose names are read.
 const MEMBERS: u32 = 500;
 /// Characters of a name.
-const CUT: usize = 60;
+pub(crate) const CUT: usize = 60;
 
 /// The field that names a record, among those that may be read.
 pub(crate) fn naming(shelf: &Shelf, readable: FieldSet) -> Option<usize> {

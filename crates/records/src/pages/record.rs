@@ -77,7 +77,7 @@ struct Paper<'p> {
 
 /// What fills a row of its own.
 fn long(field: &Field) -> bool {
-    matches!(field.kind, Kind::RichText | Kind::Json) || field.kind == Kind::Text && field.max.is_some_and(|m| m > 400)
+    matches!(field.kind, Kind::RichText | Kind::Json) || field.kind == Kind::Text && field.max.is_some_and(|m| m > 500)
 }
 
 impl Paper<'_> {
@@ -99,13 +99,14 @@ impl Paper<'_> {
             .body(html! {
                 div.record {
                     div.sheet {
-                        (self.fields())
+                        (self.fields(naming))
                         (self.uploads(deeds, &home))
                         @for children in related.iter().filter(|c| !c.idle()) { (children.section(room, self.base, id)) }
                     }
                     aside.aside {
                         (self.dates())
                         (deeds::reasons(deeds))
+                        (deeds::ends(deeds, &home))
                         @if let Some(trail) = trail {
                             section { h2 { "History" } (trail::list(trail, self.history(id).as_deref())) }
                         }
@@ -130,11 +131,19 @@ impl Paper<'_> {
         Look { room: self.room, names: self.names, base: self.base, place: Place::Page }
     }
 
-    fn fields(&self) -> Markup {
+    /// Everything that the title and the state beside it do not say already.
+    fn fields(&self, naming: Option<usize>) -> Markup {
         let look = self.look();
+        let name = naming.and_then(|at| self.room.shelf().field(at));
+        let said = |f: &&&Field| {
+            let title = name.is_some_and(|n| n.id == f.id) && !matches!(f.kind, Kind::Reference { .. });
+            let short = text(self.record, f.id).chars().count() <= label::CUT;
+            let state = self.fields.iter().find(|f| look::is_state(f)).is_some_and(|s| s.id == f.id);
+            title && short || state
+        };
         html! {
             dl.fields {
-                @for field in self.fields {
+                @for field in self.fields.iter().filter(|f| !said(f)) {
                     div.long[long(field)] {
                         dt { (field.label) @if field.encrypted { " " span.muted title="Sealed before it is stored" { "encrypted" } } }
                         dd { (look.field(field, self.record)) }

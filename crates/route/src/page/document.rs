@@ -262,7 +262,7 @@ pub(crate) fn card(frame: &Frame, home: Option<&Home>, card: Card) -> Html {
                     a.skip href="#main" { "Skip to content" }
                     header.masthead { a.app href="/" { (look.app) } }
                     main #main tabindex="-1" class=(if card.wide { "wide" } else { "" }) {
-                        @if let Some(over) = over { p.over { (over) } }
+                        @if let Some(over) = over.filter(|over| !over.is_empty()) { p.over { (over) } }
                         h1 { (card.title) }
                         @if let Some(notice) = card.notice { (notice) }
                         (card.body)
@@ -284,13 +284,18 @@ pub(crate) fn problem(frame: &Frame, home: Option<&Home>, problem: &Problem) -> 
         @for error in &problem.errors { p { (error.field) ": " (error.detail) } }
         @if let Some(seconds) = problem.retry_after { p { (wait(seconds)) } }
         @if let Some(advice) = advice(problem.status) { p.muted { (advice) } }
-        @if home.is_some() { p.actions { a class="button quiet" href={ (base) "/console" } { "Back to the console" } } }
+        @match (problem.status, home.is_some()) {
+            (401, true) => { p.actions { a class="button primary" href="/sign-in" { "Sign in" } } },
+            (402..=499, true) => { p.actions { a class="button quiet" href={ (base) "/console" } { "Go to the console" } } },
+            _ => {},
+        }
     };
     card(frame, home, Card::new(problem.title, body).over(format!("{}", problem.status)))
 }
 
 const fn advice(status: u16) -> Option<&'static str> {
     match status {
+        401 => Some("If you were filling in a form: sign in in another tab, come back here with your browser's Back button, and send it again."),
         403 => Some("An owner can change what your role allows."),
         404 => Some("It may have moved, or it belongs to somebody else; the answer is the same for both."),
         412 => Some("Go back, reload, and make your change again."),

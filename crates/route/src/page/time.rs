@@ -4,6 +4,17 @@ use maud::{Markup, Render, html};
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp(pub i64);
 
+impl Stamp {
+    /// The time of day alone, where the day is said already.
+    #[must_use]
+    pub fn clock(self) -> Markup {
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(
+            |_| html! {},
+            |at| html! { (at.strftime("%H:%M:%S").to_string()) },
+        )
+    }
+}
+
 impl Render for Stamp {
     fn render(&self) -> Markup {
         match jiff::Timestamp::from_millisecond(self.0) {

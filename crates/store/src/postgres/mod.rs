@@ -206,6 +206,11 @@ impl Database {
         rows.iter().map(id).collect()
     }
 
+    /// Connections at most, and how long a request waits for one.
+    pub(crate) const fn capacity() -> (usize, Duration) {
+        (POOLS.0 + POOLS.1, start::PATIENCE)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let open = self.own.status().size + self.control.status().size;
         Stats { open, handles: open, queued: self.queued.load(Ordering::Relaxed), following: 0 }

@@ -12,7 +12,7 @@ use super::{
 use crate::ddl::Schemas;
 
 /// How long a request waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 fn words(text: String) -> Failure {
     Failure::Internal(text.into())
@@ -107,6 +107,7 @@ pub(super) fn pool(app: &Config, path: &str, size: usize) -> Result<Pool, Failur
     ));
     config.application_name("vouchsafe");
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let size = if kernel::sabotage::off("ops.db_pool") { size * 20 } else { size };
     Pool::builder(manager)
         .max_size(size)
         .wait_timeout(Some(PATIENCE))

@@ -21,7 +21,8 @@ pub(crate) enum Role {
 pub(crate) fn open(path: &Path, role: Role, cache: u32, statements: usize) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
+    let patience = if kernel::sabotage::off("ops.db_pool") { 60 } else { 2 };
+    connection.busy_timeout(Duration::from_secs(patience))?;
     // The last close would otherwise delete a write-ahead log that an archiver has not shipped.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, role == Role::Reader)?;

@@ -25,7 +25,7 @@ use crate::{
 /// Orders waiting for one database.
 const QUEUE: usize = 2048;
 /// How long an order waits for its turn.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a read on an async worker may run.
 const READ: Duration = Duration::from_secs(2);
 /// Instructions of SQLite's machine between two looks at the clock.

@@ -11,4 +11,5 @@ mod schema;
 mod tests;
 mod writer;
 
+pub(crate) use file::PATIENCE;
 pub(crate) use files::Files;

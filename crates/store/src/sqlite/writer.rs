@@ -210,6 +210,8 @@ impl Desk {
                     rest.into_iter().rev().for_each(|q| queue.orders.push_front(q));
                 }
             }
+            // Somebody else holds the file: trying each alone would only make the last of them wait longest.
+            Err(Fault::Group(failure @ Failure::Busy(_))) => answer(group, &failure),
             // Which of them broke it is not known: each tries alone.
             Err(Fault::Group(_) | Fault::Order(_)) if group.len() > 1 => {
                 group.into_iter().for_each(|one| self.group(file, writer, vec![one]));

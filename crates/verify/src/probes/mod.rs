@@ -16,6 +16,7 @@ mod machine;
 mod markup;
 mod origin;
 mod password;
+mod pool;
 mod session;
 mod side;
 mod sockets;
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Probe> {
         transport::PROBES,
         audit::PROBES,
         access::PROBES,
+        pool::PROBES,
         host::PROBES,
         edge::PROBES,
         machine::PROBES,

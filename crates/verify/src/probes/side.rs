@@ -67,7 +67,7 @@ impl Side {
         let (key, cert) = (home.join("key.pem"), home.join("cert.pem"));
         let mut command = Command::new(&instance.setup().binary);
         command.arg("serve").arg(wish.folder.unwrap_or(&instance.setup().folder)).arg("--data").arg(&data);
-        command.args(["--listen", "127.0.0.1:0", "--no-demo", "--tls"]);
+        command.args(["--listen", "127.0.0.1:0", "--no-demo", "--steer", "stdin", "--tls"]);
         command.arg(format!("{},{}", cert.display(), wish.key.unwrap_or(&key).display()));
         command.arg("--ready-file").arg(&ready).arg("--log").arg(file("log")).args(wish.arguments);
         command.envs(instance.secrets.iter()).env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));

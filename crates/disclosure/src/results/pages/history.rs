@@ -1,7 +1,7 @@
 use kernel::Time;
-use maud::{PreEscaped, html};
+use maud::html;
 
-use super::{document, marks, ticks};
+use super::{document, mark, ticks};
 use crate::{
     Disclosure,
     results::{Verdict, speech, view::View, wording::Wording},
@@ -20,18 +20,15 @@ pub(crate) struct Record {
 /// The history of one promise.
 pub(crate) fn history(d: &Disclosure, view: &View, record: &Record, nonce: &str) -> String {
     let now = record.at.and_then(|at| d.page().claims.get(at).zip(view.claims.get(at)));
-    let shown: Vec<Verdict> = Verdict::ALL.to_vec();
-    let mark = |word: &str| Verdict::parse(word).map_or_else(String::new, marks::mark);
-    let tone = |word: &str| Verdict::parse(word).map_or('x', marks::letter);
+    let worded = |word: &str| Verdict::parse(word).map(mark);
     let body = html! {
-        (PreEscaped(marks::sprite(&shown, "")))
         main {
             p.m { a href={ "../../trust#" (record.id) } { "Security at " (d.app().name) } }
             h1 { (record.id) }
             @match now {
                 Some((claim, shown)) => {
                     p.l { (d.words(claim)) }
-                    p.c { span class=(marks::letter(shown.judged.verdict)) { (PreEscaped(marks::mark(shown.judged.verdict))) } }
+                    p { (mark(shown.judged.verdict)) }
                     p { (ticks::words(&shown.days)) ", of the last 90." }
                 }
                 None => p { "The page makes this promise no more." },
@@ -41,7 +38,7 @@ pub(crate) fn history(d: &Disclosure, view: &View, record: &Record, nonce: &str)
             ol.v reversed {
                 @for (at, _, became, words, run) in record.changes.iter().rev() {
                     li {
-                        span class=(tone(became)) { (PreEscaped(mark(became))) } " "
+                        @if let Some(mark) = worded(became) { (mark) " " }
                         time datetime=(at) { (speech::moment(*at)) }
                         @if !words.is_empty() { br; (words) }
                         @if !run.is_empty() { " " a href={ "../report.json?run=" (run) } { "report" } }
@@ -62,5 +59,5 @@ pub(crate) fn history(d: &Disclosure, view: &View, record: &Record, nonce: &str)
             }
         }
     };
-    document(d.app(), &record.id, nonce, None, &body)
+    document(d.app(), &record.id, nonce, (&Verdict::ALL, None), &body)
 }

@@ -98,28 +98,14 @@ fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sho
     let (view, verdict) = (setting.view, shown.judged.verdict);
     let mut id = String::new();
     escape(&mut id, &claim.id);
-    let _w = write!(out, "<details id={id}{}><summary>{}</summary><dl>", marks::class(verdict), marks::mark(verdict));
+    let _w = write!(out, "<details id={id}{}><summary>{}</summary><dl>", marks::class(verdict), verdict.word());
     out.push_str("<dt>We test<dd>");
-    let like = setting.disclosure.page().claims.iter().find(|c| c.checks == claim.checks && c.id != claim.id);
-    match like.filter(|first| setting.spare && first.line < claim.line) {
+    let first = setting.disclosure.page().claims.iter().find(|c| c.checks == claim.checks && c.line < claim.line);
+    match first.filter(|_| setting.spare && verdict.kept() && shown.judged.signed.is_none()) {
         Some(first) => {
-            let _w = write!(out, "the same as under <a href=#{0}>{0}</a>", first.id);
+            let _w = write!(out, "the same as under <a href=#{0}>{0}</a>, and saw the same", first.id);
         }
-        None => {
-            for (at, check) in claim.checks.iter().filter_map(|c| manifest::check(c)).enumerate() {
-                out.push_str(if at == 0 { "" } else { "<dd>" });
-                escape(out, check.statement);
-            }
-        }
-    }
-    out.push_str("<dt>We saw<dd>");
-    saw(out, view, shown);
-    if let Some(signed) = &shown.judged.signed {
-        signature(out, signed);
-    }
-    let days = setting.ticks.show(&shown.days);
-    if !days.is_empty() {
-        let _w = write!(out, "<dd>{days}");
+        None => looked(out, setting, claim, shown),
     }
     let command = claim.checks.iter().find_map(|c| repeat::curl(c, setting.url));
     let probed = !matches!(verdict, Verdict::Unsigned | Verdict::Attested | Verdict::Expired | Verdict::NotApplicable);
@@ -129,10 +115,27 @@ fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sho
         out.push_str("</code>");
     }
     let _w = match setting.disclosure.testable(claim) {
-        true => write!(out, "<dd><a href=trust/test/{id}>Test {id} now</a>"),
+        true => write!(out, "<dd><a href=trust/test/{id}>Test {id}</a>"),
         false => write!(out, "<dd><a href=trust/history/{id}>{id}</a>"),
     };
     out.push_str("</dl></details>");
+}
+
+/// What was tested and seen, when, by whom signed, and on which days it held.
+fn looked(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Shown) {
+    for (at, check) in claim.checks.iter().filter_map(|c| manifest::check(c)).enumerate() {
+        out.push_str(if at == 0 { "" } else { "<dd>" });
+        escape(out, check.statement);
+    }
+    out.push_str("<dt>We saw<dd>");
+    saw(out, setting.view, shown);
+    if let Some(signed) = &shown.judged.signed {
+        signature(out, signed);
+    }
+    let days = setting.ticks.show(&shown.days);
+    if !days.is_empty() {
+        let _w = write!(out, "<dd>{days}");
+    }
 }
 
 fn saw(out: &mut String, view: &View, shown: &Shown) {
@@ -146,7 +149,7 @@ fn saw(out: &mut String, view: &View, shown: &Shown) {
         out.push_str(", clock moved");
     }
     if let Some(at) = shown.judged.checked_at {
-        let _w = write!(out, ", {}", speech::ago(at, view.at));
+        let _w = write!(out, ", {}", speech::brief(at, view.at));
     }
     if let Some((at, why)) = &shown.tried {
         let _w = write!(out, "<dd>A look {} told nothing: ", speech::ago(*at, view.at));

@@ -1,9 +1,9 @@
 use kernel::Time;
 use manifest::PageClaim;
-use maud::{PreEscaped, html};
+use maud::html;
 use serde_json::Value;
 
-use super::{document, marks};
+use super::{document, mark};
 use crate::{
     Disclosure,
     results::{Verdict, speech, testing::Test},
@@ -13,7 +13,6 @@ use crate::{
 pub(crate) fn test(d: &Disclosure, claim: &PageClaim, test: Option<&Test>, now: Time, nonce: &str) -> String {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let body = html! {
-        (PreEscaped(marks::sprite(&Verdict::ALL, "")))
         main {
             p.m { a href={ "../../trust#" (claim.id) } { "Security at " (d.app().name) } }
             h1 { (claim.id) }
@@ -24,7 +23,7 @@ pub(crate) fn test(d: &Disclosure, claim: &PageClaim, test: Option<&Test>, now: 
                 },
                 Some(Test::Done(at, found)) => {
                     @let verdict = Verdict::parse(&text(found, "verdict")).unwrap_or(Verdict::Inconclusive);
-                    p.c { span class=(marks::letter(verdict)) { (PreEscaped(marks::mark(verdict))) } " " (speech::ago(*at, now)) ", for you" }
+                    p { (mark(verdict)) " " (speech::ago(*at, now)) ", for you" }
                     dl {
                         @for check in found.get("checks").and_then(Value::as_array).into_iter().flatten() {
                             @let id = text(check, "check");
@@ -43,5 +42,5 @@ pub(crate) fn test(d: &Disclosure, claim: &PageClaim, test: Option<&Test>, now: 
         }
     };
     let refresh = matches!(test, Some(Test::Running(_))).then_some(2);
-    document(d.app(), &claim.id, nonce, refresh, &body)
+    document(d.app(), &claim.id, nonce, (&Verdict::ALL, refresh), &body)
 }

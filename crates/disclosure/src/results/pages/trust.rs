@@ -1,7 +1,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    document, marks,
+    document, mark,
     prose::{Setting, prose},
     ticks::Ticks,
 };
@@ -21,14 +21,14 @@ pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> Stri
     let page = |spare| {
         let setting = Setting { disclosure: d, view, ticks: &ticks, url, spare };
         let body = html! {
-            (PreEscaped(marks::sprite(&shown, &ticks.symbols)))
+            svg.q aria-hidden="true" { (PreEscaped(&ticks.symbols)) }
             main {
                 (PreEscaped(prose(d.page(), &setting, &head)))
                 (former(view))
             }
             (foot(d, view))
         };
-        document(d.app(), "Security", nonce, None, &body)
+        document(d.app(), "Security", nonce, (&shown, None), &body)
     };
     let whole = page(false);
     if whole.len() < LARGEST { whole } else { page(true) }
@@ -41,15 +41,12 @@ fn heading(d: &Disclosure, view: &View, shown: &[Verdict]) -> Markup {
         (strip(d, view))
         p.c {
             @for verdict in shown.iter().rev() {
-                span class=(marks::letter(*verdict)) {
-                    (PreEscaped(marks::mark(*verdict))) " " (view.count(*verdict))
-                }
-                " "
+                span.j { (mark(*verdict)) " " (view.count(*verdict)) } " "
             }
         }
         p.m {
             @if let Some(run) = &view.run {
-                "As of " (speech::moment(view.at)) ". The last round began " (speech::ago(run.began, view.at))
+                "As of " (speech::moment(view.at)) "; all times are UTC. The last round began " (speech::ago(run.began, view.at))
                 " and took " (speech::plural((run.took / 1000).max(1), "second")) ". "
             } @else {
                 "No round of tests has been published yet. "
@@ -69,9 +66,9 @@ fn strip(d: &Disclosure, view: &View) -> Markup {
             section.r aria-label="What does not hold now" {
                 @for shown in wrong.iter().take(12) {
                     @if let Some(claim) = d.page().claims.get(shown.at) {
-                        p class=(marks::letter(shown.judged.verdict)) {
-                            a href={ "#" (claim.id) } { (PreEscaped(marks::mark(shown.judged.verdict))) }
-                            " " (d.words(claim))
+                        p {
+                            (mark(shown.judged.verdict)) " " (d.words(claim)) " "
+                            a href={ "#" (claim.id) } { (claim.id) }
                             @if let Some(since) = shown.since { " " i { "since " (speech::moment(since)) } }
                         }
                     }
