@@ -42,10 +42,15 @@ async fn no_route_takes_a_password_and_no_row_keeps_one() {
         "/api/v1/auth/password",
         "/api/v1/auth/magic",
         "/api/v1/auth/refresh",
-        "/sign-in",
+        "/forgot",
+        "/auth/reset",
     ] {
         assert!(!b.has(path), "{path}");
     }
+    // The page only leads to the issuer.
+    let page = b.call(http::Method::GET, &format!("{ACME}/sign-in"), &[], None).await.unwrap().text;
+    assert!(page.contains("keeps no passwords") && !page.contains("type=\"password\""));
+    assert!(b.call(http::Method::POST, &format!("{ACME}/sign-in"), &[], None).await.is_err());
     assert!(b.hashes().await.is_empty());
 }
 

@@ -48,14 +48,10 @@ fn linked(text: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn shown(items: &[Item]) -> String {
-        let (text, _) = manifest::new_app("probe").unwrap();
-        let app = Arc::new(manifest::read(&text, "app.toml").unwrap());
-        let frame = Frame::new(app, &manifest::Page::default(), true);
+        let frame = crate::tests::frame();
         let home = Home {
             id: kernel::TenantId::HOUSE,
             slug: String::new(),

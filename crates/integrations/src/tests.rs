@@ -96,12 +96,12 @@ impl House {
         self.post(self.vault.seal_house(KIND, &serde_json::to_vec(&mail).unwrap()).unwrap()).await;
     }
     async fn drain(&self, mailer: &Arc<Mailer>) -> Result<(), Failure> {
-        let job = section(mailer).jobs.remove(0);
+        let job = section(mailer, &frame()).jobs.remove(0);
         let Run::Write(run) = &job.serve.run else { panic!() };
         run(&self.store, self.permit(), raw(""), None).await.map(drop)
     }
     async fn ask(&self, mailer: &Arc<Mailer>, at: usize, query: &str) -> String {
-        let route = section(mailer).routes.remove(at);
+        let route = section(mailer, &frame()).routes.remove(at);
         assert_eq!(route.action.resource, "development");
         let Run::Read(run) = &route.serve.run else { panic!() };
         match run(&self.store, self.permit(), raw(query), None).await.unwrap().body {
@@ -114,6 +114,12 @@ impl House {
         self.monitor.flush();
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
+}
+
+pub(crate) fn frame() -> Arc<route::page::Frame> {
+    let (text, _) = manifest::new_app("probe").unwrap();
+    let app = Arc::new(manifest::read(&text, "app.toml").unwrap());
+    Arc::new(route::page::Frame::new(app, &manifest::Page::default(), true))
 }
 
 fn raw(query: &str) -> Raw {
@@ -163,7 +169,7 @@ async fn what_cannot_be_sent_now_is_tried_later_and_at_last_given_up() {
     let house = House::open().await;
     // Nobody listens there.
     let mailer = house.mailer(Way::Smtp(Secret::new("smtp://127.0.0.1:1")));
-    assert!(section(&mailer).routes.is_empty(), "no mailbox page outside development");
+    assert!(section(&mailer, &frame()).routes.is_empty(), "no mailbox page outside development");
     house.write("ann@acme.example", "x").await;
     let mut tries = 0;
     while tries < 20 {

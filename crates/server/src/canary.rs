@@ -1,7 +1,10 @@
 //! Canaries: tenants for whoever tests us. A visitor may borrow two, so that `vouchsafe verify https://host` on their own
 //! machine can try the walls between tenants: random hosts, fifteen minutes, few at once, and no mail leaves them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Duration,
+};
 
 use http::StatusCode;
 use integrations::SINK;
@@ -47,11 +50,11 @@ struct Key {
 }
 
 pub(crate) fn section(canaries: &Arc<Canaries>) -> Section {
-    let house = |path: &str, verb, serve| Route { path: path.to_owned(), action: may("house", verb), tier: "auth", serve };
+    let house = |path: &str, verb, tier, serve| Route { path: path.to_owned(), action: may("house", verb), tier, serve };
     Section {
         routes: vec![
-            house("/api/v1/canary", "lend", post("canary.lent", with(canaries, lend))),
-            house("/api/v1/canary/{key}/mail", "read", get(with(canaries, mail))),
+            house("/api/v1/canary", "lend", "trust", post("canary.lent", with(canaries, lend))),
+            house("/api/v1/canary/{key}/mail", "read", "delivery", get(with(canaries, mail))),
         ],
         ..Section::default()
     }
@@ -71,7 +74,7 @@ impl Canaries {
         lent.retain(|l| l.until > now);
         if (lent.len() + 1) * PAIR > AT_ONCE {
             let soonest = lent.iter().map(|l| l.until.since(now)).min().unwrap_or(1000);
-            return Err(Failure::Busy(u64::try_from(soonest / 1000).unwrap_or(60).max(1)));
+            return Err(Failure::Busy(u32::try_from(soonest / 1000).unwrap_or(60).max(1)));
         }
         lent.push(Lent { key, until: now.plus(LIFE), addresses: Vec::new() });
         Ok(())
@@ -142,8 +145,20 @@ async fn mail(canaries: Arc<Canaries>, call: Asking<Key>) -> Result<Reply, Failu
     Ok(Reply::json(StatusCode::OK, json!({ "mails": list }).to_string()))
 }
 
+/// Removes canaries that nobody needs any more, as long as the server runs.
+pub(crate) fn tidy(server: &Arc<Server>, kept: impl Fn() -> Vec<TenantId> + Send + 'static) {
+    let server = Arc::downgrade(server);
+    tokio::spawn(async move {
+        while let Some(server) = server.upgrade() {
+            sweep(&server, &kept()).await;
+            drop(server);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    });
+}
+
 /// Deletes canaries that outlived their use: a prober may have been killed, a server restarted, a visitor gone home.
-pub(crate) async fn sweep(server: &Server, kept: &[TenantId]) {
+async fn sweep(server: &Server, kept: &[TenantId]) {
     let before = server.clock.now().plus(-LIFE);
     let old = server.tenancy.canaries(before).await.unwrap_or_default();
     for tenant in old.into_iter().filter(|id| !kept.contains(id)) {

@@ -16,6 +16,7 @@ use transport::{Blocklist, Lock, Mode};
 use crate::{
     Machine, Ready, Server, Settings, admin,
     assemble::{Parts, assemble},
+    canary,
     demo, inventory, jobs,
     links::Link,
     listen, metrics,
@@ -341,6 +342,9 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         true => Some(watch::start(&server, watch::Watch::new(&settings, manifest, bound, &url)?)),
         false => None,
     };
+    if !settings.watch && !settings.steer {
+        canary::tidy(&server, Vec::new);
+    }
     let ready = ready(&server, &settings, url, tenants, kept.get("demo_password").map(str::to_owned), began);
     if let Some(path) = &settings.ready_file {
         ready.write(path)?;

@@ -81,7 +81,6 @@ impl Watch {
             address: near,
             url: url.to_owned(),
             certificate: settings.tls.as_ref().map(|(chain, _)| chain.clone()),
-            mail: settings.development().then(|| settings.data.join("mail")),
         });
         let passed = ["PATH", "HOME", "LANG"].into_iter().chain(kernel::sabotage::VARIABLE);
         let environment =
@@ -95,6 +94,14 @@ impl Watch {
             visitors: Semaphore::new(VISITORS),
             waiting: Mutex::default(),
         })
+    }
+
+    /// Whether requests alone can test anything that the page promises.
+    fn cheap(&self, server: &Weak<Server>) -> bool {
+        let promised = server.upgrade().is_some_and(|server| {
+            server.disclosure.page().claims.iter().flat_map(|claim| &claim.checks).any(|check| verify::cheap(check))
+        });
+        promised && self.live.is_some()
     }
 
     /// Canary tenants that wait, while they are young.
@@ -183,31 +190,33 @@ async fn end(mut child: Child) {
 struct Agenda {
     every: Duration,
     full: Instant,
-    cheap: Instant,
+    cheap: Option<Instant>,
     again: BTreeMap<&'static str, (Instant, Duration)>,
 }
 
 impl Agenda {
-    fn new(every: Duration) -> Self {
+    /// `cheap`: whether the page has anything that requests alone can test.
+    fn new(every: Duration, cheap: bool) -> Self {
         let now = Instant::now();
-        Self { every, full: now, cheap: now, again: BTreeMap::new() }
+        Self { every, full: now, cheap: cheap.then_some(now), again: BTreeMap::new() }
     }
 
     fn next(&self) -> Instant {
         let again = self.again.values().map(|(at, _)| *at).min();
-        [Some(self.full), Some(self.cheap), again].into_iter().flatten().min().unwrap_or(self.full)
+        [Some(self.full), self.cheap, again].into_iter().flatten().min().unwrap_or(self.full)
     }
 
     /// What to do now, one thing after another.
     fn due(&mut self, now: Instant, jitter: f64) -> Vec<Part> {
         if self.full <= now {
             self.full = now + self.every.mul_f64(0.9 + 0.2 * jitter);
-            self.cheap = now + CHEAP;
-            return vec![Part::Cheap, Part::Live, Part::Own];
+            let first = self.cheap.map(|_| Part::Cheap);
+            self.cheap = self.cheap.map(|_| now + CHEAP);
+            return first.into_iter().chain([Part::Live, Part::Own]).collect();
         }
         let mut parts = Vec::new();
-        if self.cheap <= now {
-            self.cheap = now + CHEAP;
+        if self.cheap.is_some_and(|at| at <= now) {
+            self.cheap = Some(now + CHEAP);
             parts.push(Part::Cheap);
         }
         let failing: Vec<String> =
@@ -261,26 +270,16 @@ pub(crate) fn start(server: &Arc<Server>, watch: Watch) -> tokio::task::JoinHand
             })
         }),
     });
-    sweep(server, &watch);
+    let waits = Arc::clone(&watch);
+    canary::tidy(server, move || waits.kept());
     let server = Arc::downgrade(server);
     tokio::spawn(async move { keep_watch(server, watch).await })
 }
 
-/// Removes canaries that nobody needs any more, as long as the server runs.
-fn sweep(server: &Arc<Server>, watch: &Arc<Watch>) {
-    let (server, watch) = (Arc::downgrade(server), Arc::clone(watch));
-    tokio::spawn(async move {
-        while let Some(server) = server.upgrade() {
-            canary::sweep(&server, &watch.kept()).await;
-            drop(server);
-            tokio::time::sleep(Duration::from_secs(60)).await;
-        }
-    });
-}
-
 async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {
     let every = server.upgrade().map_or(0, |s| s.app.verify.every.0).max(60_000);
-    let mut agenda = Agenda::new(Duration::from_millis(every.cast_unsigned()));
+    let cheap = watch.cheap(&server);
+    let mut agenda = Agenda::new(Duration::from_millis(every.cast_unsigned()), cheap);
     loop {
         tokio::time::sleep(agenda.next().saturating_duration_since(Instant::now())).await;
         let Some(server) = server.upgrade() else { return };
@@ -335,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_first_round_begins_with_what_is_cheap() {
-        let mut agenda = Agenda::new(Duration::from_secs(3600));
+        let mut agenda = Agenda::new(Duration::from_secs(3600), true);
         let now = Instant::now();
         assert_eq!(agenda.due(now, 0.5), [Part::Cheap, Part::Live, Part::Own]);
         assert_eq!(agenda.due(now, 0.5), []);
@@ -347,7 +346,7 @@ mod tests {
     #[test]
     fn what_fails_comes_again_until_it_is_proven() {
         use verify::Place::{Live, Own};
-        let mut agenda = Agenda::new(Duration::from_secs(3600));
+        let mut agenda = Agenda::new(Duration::from_secs(3600), true);
         let now = Instant::now();
         let _first = agenda.due(now, 0.5);
         agenda.learn(&seen("edge.csp", Verdict::Failing, Live), now);

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    authority::Authority, evidence::Miss, jwt::Issuer, live::Live, random, sink::Sink, verdict::Place, wire::Net,
+    authority::Authority, evidence::Miss, jwt::Issuer, live::Live, random, sink::{Mail, Sink}, verdict::Place, wire::Net,
 };
 
 /// How long a start may take.
@@ -212,7 +212,7 @@ impl Instance {
             data: live.socket.parent().map(Path::to_owned).unwrap_or_default(),
             net: Net { address: live.address, tls, clear: scheme == "http" },
             authority: Arc::new(authority),
-            mail: live.mail.clone().map_or_else(Sink::default, Sink::follow),
+            mail: sunk(live.socket.clone()),
             issuer: Arc::new(Issuer::new("verify-1").map_err(words)?),
             secrets: Arc::default(),
         })
@@ -276,26 +276,7 @@ impl Instance {
     }
 
     async fn order(&self, order: &Value) -> Result<Value, Miss> {
-        let work = async {
-            let stream = UnixStream::connect(self.data.join("admin.sock")).await?;
-            let (read, mut write) = stream.into_split();
-            write.write_all(format!("{order}\n").as_bytes()).await?;
-            let mut line = String::new();
-            BufReader::new(read).read_line(&mut line).await?;
-            Ok::<_, io::Error>(line)
-        };
-        let line = tokio::time::timeout(Duration::from_secs(20), work)
-            .await
-            .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
-        let mut answer: Value =
-            serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
-        match answer.get_mut("ok") {
-            Some(ok) => Ok(ok.take()),
-            None => Err(Miss::Unclear(format!(
-                "admin: {}",
-                answer.get("error").and_then(Value::as_str).unwrap_or("refused")
-            ))),
-        }
+        order_at(&self.data.join("admin.sock"), order).await
     }
     /// Ends it and waits for the end.
     pub async fn stop(&self) {
@@ -303,6 +284,42 @@ impl Instance {
             let _gone = child.kill().await;
         }
     }
+}
+
+/// One order over an admin socket.
+async fn order_at(socket: &Path, order: &Value) -> Result<Value, Miss> {
+    let work = async {
+        let stream = UnixStream::connect(socket).await?;
+        let (read, mut write) = stream.into_split();
+        write.write_all(format!("{order}\n").as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(read).read_line(&mut line).await?;
+        Ok::<_, io::Error>(line)
+    };
+    let line = tokio::time::timeout(Duration::from_secs(20), work)
+        .await
+        .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
+    let mut answer: Value =
+        serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
+    match answer.get_mut("ok") {
+        Some(ok) => Ok(ok.take()),
+        None => Err(Miss::Unclear(format!(
+            "admin: {}",
+            answer.get("error").and_then(Value::as_str).unwrap_or("refused")
+        ))),
+    }
+}
+
+/// Mail of canaries that a live server keeps back.
+fn sunk(socket: PathBuf) -> Sink {
+    let socket = Arc::new(socket);
+    Sink::poll(move || {
+        let socket = Arc::clone(&socket);
+        async move {
+            let told = order_at(&socket, &serde_json::json!({"do": "mail.sunk", "as": "verify"})).await.ok()?;
+            told.as_array().map(|list| list.iter().filter_map(Mail::told).collect())
+        }
+    })
 }
 
 fn words(e: impl std::fmt::Display) -> String {

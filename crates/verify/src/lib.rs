@@ -29,6 +29,7 @@ mod sink;
 mod stage;
 mod verdict;
 mod visit;
+mod walls;
 mod watch;
 mod wire;
 

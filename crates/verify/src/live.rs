@@ -17,8 +17,6 @@ pub struct Live {
     pub url: String,
     /// Its certificate chain, PEM; none: a development server, or whatever this machine trusts.
     pub certificate: Option<PathBuf>,
-    /// The folder that its mail goes to: on a development server.
-    pub mail: Option<PathBuf>,
 }
 
 impl Live {
@@ -67,7 +65,6 @@ mod tests {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             url: url.to_owned(),
             certificate: None,
-            mail: None,
         }
     }
 

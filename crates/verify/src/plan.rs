@@ -57,6 +57,11 @@ pub fn reach(check: &str, tls: bool, people: bool) -> Reach {
     }
 }
 
+/// Probes that a visitor can run on a service whose manifest they do not know: requests alone, and no figure in them.
+pub(crate) fn anon(tls: bool) -> impl Iterator<Item = &'static Probe> {
+    probes::all().filter(move |p| p.check != "edge.hsts" && reach(p.check, tls, false) == Reach::Anon)
+}
+
 /// Whether anyone may ask for the check to be tested now: requests alone, done in seconds.
 #[must_use]
 pub fn cheap(check: &str) -> bool {

@@ -80,8 +80,8 @@ fn evidence(checked: &Checked) -> Value {
 pub struct Report {
     /// The app's name.
     pub app: String,
-    /// What it calls a tenant.
-    pub noun: String,
+    /// Where and as whom it was looked at.
+    pub on: String,
     /// Promises in the page's order.
     pub judged: Vec<Judged>,
     /// How long the run took.
@@ -161,7 +161,7 @@ impl Report {
     #[must_use]
     pub fn table(&self, build: &str, app: &str, colour: bool) -> String {
         let mut out = String::new();
-        let head = format!("  {} · {} promises · own instance, two canary {}s", self.app, self.judged.len(), self.noun);
+        let head = format!("  {} · {} promises · {}", self.app, self.judged.len(), self.on);
         let _w = writeln!(out, "\n{}", ends(&head, &format!("build {build}")));
         let wide = self.judged.iter().map(|j| j.verdict.short().len() + 1).max().unwrap_or(0).max(10);
         let ids = self.judged.iter().map(|j| j.claim.id.chars().count() + 1).max().unwrap_or(0).max(9);
@@ -336,7 +336,7 @@ mod tests {
     fn the_table_fits_and_names_what_failed() {
         let report = Report {
             app: "Nordkestrel".into(),
-            noun: "restaurant".into(),
+            on: "own instance, two canary restaurants".into(),
             took: Duration::from_secs(12),
             judged: vec![judged("NOR-1", Verdict::Proven), judged("NOR-2", Verdict::Failing)],
         };

@@ -70,7 +70,8 @@ pub async fn run(options: Options) -> Result<Report, String> {
     let checked = own(&options.setup, &page, &plan.probes, options.now).await?;
     let at = options.now.plus(elapsed(started));
     let judged = plan.claims.into_iter().map(|claim| judge(claim, &checked, at)).collect();
-    Ok(Report { app: app.name.clone(), noun: app.tenant.noun.clone(), judged, took: started.elapsed() })
+    let on = format!("own instance, two canary {}s", app.tenant.noun);
+    Ok(Report { app: app.name.clone(), on, judged, took: started.elapsed() })
 }
 
 /// Runs probes against fresh instances, which are gone afterwards.
@@ -212,7 +213,7 @@ pub(crate) fn unprobed(check: &'static str) -> Checked {
     }
 }
 
-fn judge(claim: manifest::PageClaim, checked: &[Checked], at: Time) -> Judged {
+pub(crate) fn judge(claim: manifest::PageClaim, checked: &[Checked], at: Time) -> Judged {
     let found =
         |check: &&'static str| checked.iter().find(|c| c.check == *check).cloned().unwrap_or_else(|| unprobed(check));
     let checks: Vec<Checked> = claim.checks.iter().map(found).collect();

@@ -1,10 +1,8 @@
 //! Where the instance's mail goes: an SMTP server on loopback that keeps every message (RFC 5321, the part a client needs).
 
 use std::{
-    collections::BTreeSet,
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -79,23 +77,19 @@ impl Sink {
         });
         Ok((sink, address))
     }
-    /// Follows the mailbox folder of a development server, as long as the sink lives.
+    /// Mails that somebody else keeps for us, asked for again and again as long as the sink lives: each time all of them.
     #[must_use]
-    pub fn follow(folder: PathBuf) -> Self {
+    pub fn poll<F: Future<Output = Option<Vec<Mail>>> + Send>(ask: impl Fn() -> F + Send + 'static) -> Self {
         let sink = Self::default();
         let (mails, came) = (Arc::downgrade(&sink.mails), Arc::clone(&sink.came));
         tokio::spawn(async move {
-            let mut seen = files(&folder); // what came before is not ours
-            loop {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                let Some(mails) = mails.upgrade() else { return };
-                let new: Vec<String> = files(&folder).difference(&seen).cloned().collect();
-                let read: Vec<Mail> = new.iter().filter_map(|name| kept(&folder.join(name))).collect();
-                seen.extend(new);
-                if !read.is_empty() {
-                    mails.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+            while let Some(mails) = mails.upgrade() {
+                if let Some(told) = ask().await {
+                    *mails.lock().unwrap_or_else(PoisonError::into_inner) = told;
                     came.notify_waiters();
                 }
+                drop(mails);
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
         sink
@@ -174,17 +168,13 @@ impl Sink {
     }
 }
 
-/// Names of the mails in a development server's mailbox.
-fn files(folder: &Path) -> BTreeSet<String> {
-    let names = std::fs::read_dir(folder).into_iter().flatten();
-    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.ends_with(".json")).collect()
-}
-
-fn kept(file: &Path) -> Option<Mail> {
-    let item: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-    let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    Some(Mail { to: text("to").to_lowercase(), text: format!("Subject: {}\n\n{}", text("subject"), text("text")) })
+impl Mail {
+    /// As a server tells it.
+    pub(crate) fn told(item: &serde_json::Value) -> Option<Self> {
+        let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str);
+        let (to, subject) = (text("to")?.to_lowercase(), text("subject")?);
+        Some(Self { to, text: format!("Subject: {subject}\n\n{}", text("text")?) })
+    }
 }
 
 /// Headers, and the body out of its transfer encoding.

@@ -21,6 +21,7 @@ use crate::{
     instance::Instance,
     openapi::OpenApi,
     random,
+    verdict::Place,
     wire::{Answer, Ask, Client},
 };
 
@@ -104,6 +105,8 @@ pub struct Stage {
     pub began: (Time, Instant),
     door: Door,
     next: AtomicU32,
+    /// On another machine: the system picks our address.
+    abroad: bool,
     moved: AtomicI64,
     tokens: Mutex<BTreeMap<String, Tokens>>,
     tenants: Mutex<Vec<String>>,
@@ -128,11 +131,18 @@ impl Stage {
             began: (now, Instant::now()),
             door,
             next: AtomicU32::new(0),
+            abroad: false,
             moved: AtomicI64::new(0),
             tokens: Mutex::default(),
             tenants: Mutex::default(),
             openapi: OnceCell::new(),
         }
+    }
+    /// The same for a server on another machine, unless it is this one.
+    #[must_use]
+    pub(crate) fn abroad(mut self) -> Self {
+        self.abroad = !self.instance.net.address.ip().is_loopback();
+        self
     }
     /// How people sign in.
     #[must_use]
@@ -156,6 +166,9 @@ impl Stage {
     }
     /// A loopback address nobody has used yet, so that no probe spends another's budget.
     pub fn source(&self) -> Ipv4Addr {
+        if self.abroad {
+            return Ipv4Addr::UNSPECIFIED;
+        }
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [_, a, b, c] = (n + 2).to_be_bytes();
         Ipv4Addr::new(127, a.wrapping_add(1), b, c)
@@ -217,16 +230,14 @@ impl Stage {
         let made = self.instance.admin(&order).await?;
         let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (id, url) = (text(&made, "id"), text(&made, "url"));
-        let (_, rest) = url.split_once("://").unwrap_or(("", &url));
-        let rest = rest.trim_end_matches('/');
-        let (host, prefix) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
+        let (host, prefix) = place(&url);
         let told: Vec<Value> = made.get("people").and_then(Value::as_array).cloned().unwrap_or_default();
         let user_of =
             |email: &str| told.iter().find(|p| text(p, "email") == email).map(|p| text(p, "user")).unwrap_or_default();
         let people = people.into_iter().map(|p| Person { user: user_of(&p.email), ..p }).collect();
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
         let scheme = self.instance.scheme;
-        Ok(Tenant { id, slug: slug.to_owned(), host: host.to_owned(), prefix, scheme, people })
+        Ok(Tenant { id, slug: slug.to_owned(), host, prefix, scheme, people })
     }
     /// Adds one more person to a tenant.
     ///
@@ -254,13 +265,15 @@ impl Stage {
     }
     fn invent(&self, role: &'static str) -> Person {
         let tag = random::hex(6);
+        // A live server keeps this mail back; our own instance sends it to our sink.
+        let domain = if self.instance.place == Place::Live { "sink.canary.example" } else { "canary.example" };
         let password = if self.door == Door::Password {
             format!("Rowan-{}-{}", random::hex(4), random::hex(4))
         } else {
             String::new()
         };
         Person {
-            email: format!("{role}-{tag}@canary.example").replace('_', "-"),
+            email: format!("{role}-{tag}@{domain}").replace('_', "-"),
             user: String::new(),
             role,
             password,
@@ -393,6 +406,34 @@ impl Stage {
             Err(Miss::Unbuilt("its route is not built yet"))
         }
     }
+    /// A host without a tenant that we could enter.
+    pub(crate) fn nobody(&self, host: String) -> Tenant {
+        let scheme = self.instance.scheme;
+        Tenant { id: String::new(), slug: String::new(), host, prefix: String::new(), scheme, people: Vec::new() }
+    }
+    /// A canary tenant that a stranger's server lends us. Roles are the server's, and of no use here.
+    pub(crate) fn lent(&self, told: &Value) -> Option<Tenant> {
+        let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).map(str::to_owned);
+        let url = text(told, "url")?;
+        let (host, prefix) = place(&url);
+        let person = |p: &Value| {
+            Some(Person {
+                email: text(p, "email")?,
+                user: text(p, "user")?,
+                role: "member",
+                password: text(p, "password").unwrap_or_default(),
+                subject: String::new(),
+            })
+        };
+        Some(Tenant {
+            id: text(told, "id")?,
+            slug: text(told, "slug")?,
+            host,
+            prefix,
+            scheme: self.instance.scheme,
+            people: told.get("people")?.as_array()?.iter().map(person).collect::<Option<_>>()?,
+        })
+    }
     /// A canary tenant of an earlier round, as it was told.
     pub(crate) fn known(&self, told: &Value) -> Option<Tenant> {
         let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -422,6 +463,13 @@ impl Stage {
             let _gone = self.instance.admin(&json!({"do": "tenant.delete", "as": "verify", "tenant": id})).await;
         }
     }
+}
+
+/// Host and path prefix of a tenant's url.
+fn place(url: &str) -> (String, String) {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.trim_end_matches('/');
+    rest.split_once('/').map_or((rest.to_owned(), String::new()), |(h, p)| (h.to_owned(), format!("/{p}")))
 }
 
 /// The token of the first link that has one.

@@ -7,7 +7,7 @@ use manifest::Collection;
 use maud::{Markup, Render as _, html};
 use route::{
     Asking, Call, Changing, Done, Html, Reply,
-    page::{Ask, Button, Empty, Screen, confirm, form, see_other},
+    page::{Ask, Button, Empty, Screen, form, plural, see_other},
 };
 use tenancy::roster;
 
@@ -43,7 +43,7 @@ fn member(desk: &Means, who: &Principal, role: u8) -> Screen {
                     @for c in &collections {
                         li {
                             a href={ (base) "/console/collections/" (c.id) } {
-                                strong { (c.label) }
+                                strong { (plural(&c.label)) }
                                 span.muted { (verbs(desk, who, c).unwrap_or_default()) }
                             }
                         }
@@ -55,7 +55,7 @@ fn member(desk: &Means, who: &Principal, role: u8) -> Screen {
             h2 { "Your " (app.tenant.noun) }
             ul.doors { (rooms(desk, who, &base)) }
         }
-        section { (leaving(who, &base)) }
+        section { details.more { summary { "Leave this " (app.tenant.noun) } (leaving(who, &base)) } }
     };
     let lead =
         html! { "You are " strong { (label) } " here. " a href={ (base) "/console/roles" } { "What that allows" } };
@@ -68,12 +68,16 @@ fn verbs(desk: &Means, who: &Principal, collection: &Collection) -> Option<Strin
     if !held("read") && !held("read_draft") {
         return None;
     }
-    let known = [("read", "see"), ("create", "add"), ("write", "change"), ("delete", "delete"), ("publish", "publish")];
-    let mut words: Vec<String> =
-        known.iter().filter(|(verb, _)| held(verb)).map(|(_, word)| (*word).to_owned()).collect();
-    let own = collection.actions.iter().filter(|a| a.id != "publish" && held(a.id));
-    words.extend(own.map(|a| a.label.to_lowercase()));
-    Some(words.join(", "))
+    let known = [("read", "see"), ("create", "add"), ("write", "change"), ("delete", "delete")];
+    let words: Vec<&str> = known.iter().filter(|(verb, _)| held(verb)).map(|(_, word)| *word).collect();
+    let acts = collection.actions.iter().filter(|action| held(action.id)).count();
+    let acts = match acts {
+        0 => String::new(),
+        1 => " · 1 action".to_owned(),
+        n => format!(" · {n} actions"),
+    };
+    let whole = words.len() == known.len();
+    Some(format!("{}{acts}", if whole { "everything".to_owned() } else { words.join(", ") }))
 }
 
 fn rooms(desk: &Means, who: &Principal, base: &str) -> Markup {

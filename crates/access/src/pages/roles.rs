@@ -7,7 +7,7 @@ use manifest::{App, Collection};
 use maud::{Markup, html};
 use route::{
     Asking, Html,
-    page::{Notice, Screen, Tag, table_region, tabs},
+    page::{Notice, Screen, Tag, plural, table_region, tabs},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ pub(crate) async fn roles(desk: Arc<Means>, call: Asking<()>) -> Result<Html, Fa
                 tbody {
                     @for collection in collections {
                         tr {
-                            th scope="row" { (collection.label) }
+                            th scope="row" { (plural(&collection.label)) }
                             @for at in columns(app) { td { (level(&policy, who, collection, at)) } }
                         }
                     }
@@ -100,7 +100,7 @@ pub(crate) async fn role(desk: Arc<Means>, call: Asking<Named>) -> Result<Html, 
             }))
         }
         @if !unseen.is_empty() {
-            section { h2 { "Not seen at all" } p { (unseen.iter().map(|c| c.label.as_str()).collect::<Vec<_>>().join(", ")) } }
+            section { h2 { "Not seen at all" } p { (unseen.iter().map(|c| plural(&c.label)).collect::<Vec<_>>().join(", ")) } }
         }
     };
     let own = own(app, who) == Some(shown.id);
@@ -148,10 +148,10 @@ fn level(policy: &Policy, who: &Principal, collection: &Collection, role: u8) ->
         None if changes > 0 => html! { "Adds only" },
         None => html! { span.muted { "—" span.visually-hidden { "nothing" } } },
         Some(grant) => {
-            let rows = table::reach(&policy.app, Some(collection), grant);
+            let rows = rows(&policy.app, collection, grant);
             html! {
                 @if changes == all { "Everything" } @else if changes > 0 { "Changes" } @else { "Sees" }
-                @if rows != "all" { " " span.muted { (rows) } }
+                @if rows != "all" { ": " (rows) }
                 @if acts > 0 { " " span.muted { "+ " (acts) @if acts == 1 { " action" } @else { " actions" } } }
             }
         }
@@ -183,46 +183,52 @@ fn reach(policy: &Policy, who: &Principal, role: u8, collection: &Collection) ->
             .collect();
         if held.len() == all { "every field".to_owned() } else { held.join(", ") }
     };
+    let (mut held, mut refused) = (Vec::new(), Vec::new());
+    for verb in compile::verbs(app, collection) {
+        match decide(policy, who, role, collection.id, verb) {
+            Ok(grant) => held.push((verb, grant)),
+            Err(Denied::ModuleOff(module)) => {
+                refused.push(format!("{} (module {module} is off)", spoken(collection, verb).to_lowercase()));
+            }
+            Err(Denied::Reason(_)) => refused.push(spoken(collection, verb).to_lowercase()),
+        }
+    }
     html! {
         section {
-            h2 { (collection.label) }
+            h2 { (plural(&collection.label)) }
             (table_region(&collection.label, html! {
                 table.table {
                     thead { tr { th scope="col" { "May" } th scope="col" { "Which records" } th scope="col" { "Which fields" } } }
                     tbody {
-                        @for verb in compile::verbs(app, collection) {
-                            @let cell = decide(policy, who, role, collection.id, verb);
+                        @for (verb, grant) in &held {
                             tr {
                                 th scope="row" { (spoken(collection, verb)) }
-                                @match cell {
-                                    Ok(grant) => {
-                                        td { (rows(app, collection, grant)) }
-                                        td {
-                                            @match verb {
-                                                "read" => (names(read)),
-                                                "create" => (names(grant.write)),
-                                                "write" => (names(write)),
-                                                _ => "",
-                                            }
-                                        }
-                                    },
-                                    Err(Denied::ModuleOff(module)) => { td { span.muted { "Module " (module) " is off" } } td {} },
-                                    Err(Denied::Reason(_)) => { td { span.muted { "No" } } td {} },
+                                td { (rows(app, collection, grant)) }
+                                td {
+                                    @match *verb {
+                                        "read" => (names(read)),
+                                        "create" => (names(grant.write)),
+                                        "write" => (names(write)),
+                                        _ => "",
+                                    }
                                 }
                             }
                         }
                     }
                 }
             }))
+            @if !refused.is_empty() { p.after.small.muted { "Not: " (refused.join(", ")) "." } }
         }
     }
 }
 
+/// The records a grant reaches, by the names the manifest gives them; rules without a name are not spelt out.
 fn rows(app: &App, collection: &Collection, grant: &kernel::Grant) -> String {
-    match table::reach(app, Some(collection), grant).as_str() {
-        "all" => "all".to_owned(),
-        some => some.replace('_', " "),
+    let reach = table::reach(app, Some(collection), grant);
+    if reach.contains('=') {
+        return "some".to_owned();
     }
+    reach.split('|').map(|name| name.replace('_', " ").replace(['&', '.'], " and ")).collect::<Vec<_>>().join(" or ")
 }
 
 fn spoken(collection: &Collection, verb: &str) -> String {

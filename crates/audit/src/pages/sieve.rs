@@ -72,7 +72,9 @@ impl Sieve {
         let other = !self.actor.is_empty() && !actors.iter().any(|(value, _)| *value == self.actor);
         actors.extend(other.then(|| (self.actor.clone(), people.name(&self.actor))));
         html! {
-            (form_get(action, html! {
+            details.more open[self.any()] {
+                summary { "Look for something" }
+                (form_get(action, html! {
                 (Field::select("actor", "Who", actors).value(self.actor.clone()))
                 (Field::text("action", "What").value(self.action.clone()).placeholder("record.created"))
                 (Field::text("target", "On what").value(self.target.clone()).placeholder("member/"))
@@ -81,6 +83,7 @@ impl Sieve {
                 (Button::submit("Show"))
                 @if self.any() { a href=(action) { "Show everything" } }
             }))
+            }
         }
     }
 }

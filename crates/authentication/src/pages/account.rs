@@ -92,7 +92,7 @@ fn table(a: &Authentication, who: &Principal, base: &str, sessions: &[Open]) -> 
         Credential::User { session, .. } => Some(*session),
         _ => None,
     };
-    let idle = a.app.sessions.idle.0 / 3_600_000;
+    let idle = life(a.app.sessions.idle.0);
     let everywhere = confirm(
         "Sign out everywhere…",
         "Every session of yours ends at once, on every device, this one too.",
@@ -109,7 +109,7 @@ fn table(a: &Authentication, who: &Principal, base: &str, sessions: &[Open]) -> 
             @if sessions.is_empty() {
                 p.muted { "Sessions are kept by your identity service." }
             } @else {
-                p { "Where you are signed in. A session that nobody uses ends after " (idle) " hours." }
+                p { "Where you are signed in. A session that nobody uses ends after " (idle) "." }
                 (table_region("Sessions", html! {
                     table.table {
                         thead { tr { th scope="col" { "Began" } th scope="col" { "Last renewed" } th scope="col" { "By" } th scope="col" { span.visually-hidden { "End it" } } } }
@@ -134,6 +134,15 @@ fn table(a: &Authentication, who: &Principal, base: &str, sessions: &[Open]) -> 
             }
             div.actions.after { (everywhere) }
         }
+    }
+}
+
+/// Hours, or days where they are whole.
+fn life(millis: i64) -> String {
+    match millis / 3_600_000 {
+        hours if hours % 24 == 0 && hours > 24 => format!("{} days", hours / 24),
+        1 => "1 hour".to_owned(),
+        hours => format!("{hours} hours"),
     }
 }
 

@@ -16,10 +16,10 @@ pub(crate) fn date(at: Time) -> String {
     said(at, "%-d %B %Y")
 }
 
-/// "09:30" of the same day, else "3 May".
+/// "at 09:30" of the same day, else "on 3 May".
 pub(crate) fn brief(at: Time, now: Time) -> String {
     let today = at.0.div_euclid(24 * HOUR) == now.0.div_euclid(24 * HOUR);
-    said(at, if today { "%H:%M" } else { "%-d %B" })
+    said(at, if today { "at %H:%M" } else { "on %-d %B" })
 }
 
 fn said(at: Time, format: &str) -> String {

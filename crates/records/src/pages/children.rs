@@ -8,7 +8,7 @@ use store::Tx;
 
 use super::{
     Listing, Room, Shown,
-    grid::numeric,
+    grid::{class, numeric},
     label::{self, Names},
     listed, look,
     look::{Look, Place},
@@ -89,9 +89,19 @@ async fn of<'c, M: Mode>(
 }
 
 impl Children<'_> {
-    /// Nothing refers, and nothing can be added.
-    pub(crate) fn idle(&self) -> bool {
-        self.listing.items.is_empty() && !self.add
+    /// Whether there are none.
+    pub(crate) const fn bare(&self) -> bool {
+        self.listing.items.is_empty()
+    }
+    /// Whether one more may be made.
+    pub(crate) const fn grows(&self) -> bool {
+        self.add
+    }
+
+    /// Where the first one is added.
+    pub(crate) fn first(&self, base: &str, id: &str) -> Markup {
+        let label = format!("Add {}", words::small(&self.shelf.def.label));
+        html! { (Button::link(label, format!("{base}{}/new?{}={id}", place(self.shelf), self.by.id)).small()) }
     }
 
     /// A small table with a link to all of them.
@@ -104,12 +114,9 @@ impl Children<'_> {
             section.children {
                 header.toolbar {
                     h2 { (label) " " span.muted { (count) } }
-                    @if self.add {
-                        (Button::link(format!("Add {}", words::small(&self.shelf.def.label)), format!("{home}/new?{}={id}", self.by.id)).small())
-                    }
+                    @if self.add { (self.first(base, id)) }
                 }
-                @if self.listing.items.is_empty() { p.muted { "None yet." } }
-                @else { (self.table(room, base, &home, &label)) }
+                (self.table(room, base, &home, &label))
                 @if count > ROWS { p { a href=(all) { "All " (count) } } }
             }
         }
@@ -137,7 +144,7 @@ impl Children<'_> {
                             @if first.is_none() { td.main data-label=(self.shelf.def.label) { (link(row)) } }
                             @for field in &self.columns {
                                 @if named(field) { td.main data-label=(field.label) { (link(row)) } }
-                                @else { td class=[numeric(field).then_some("num")] data-label=(field.label) { (cell.field(field, row)) } }
+                                @else { td class=[class(field, row)] data-label=(field.label) { (cell.field(field, row)) } }
                             }
                             @if self.shelf.def.drafts { td data-label="State" { @if let Some(tag) = look::publication(row) { (tag) } } }
                         }

@@ -17,6 +17,8 @@ pub(crate) struct Deed {
     /// Its page asks first: inputs, a confirmation.
     asks: bool,
     danger: bool,
+    /// Brings the record on: sets its state, or publishes it.
+    moves: bool,
     /// Why not.
     pub(crate) barred: Option<String>,
 }
@@ -34,12 +36,15 @@ pub(crate) async fn list<M: Mode>(room: &Room, tx: &Tx<M>, id: &str, readable: F
                 guard.map(|g| words::wants(room.app(), &room.shelf().def, g, readable)).or_else(|| idle(plan, &before))
             }
         };
-        deeds.push(Deed { id: plan.def.id, label: plan.def.label.clone(), asks, danger: false, barred });
+        let state = |at: &usize| room.shelf().field(*at).is_some_and(super::look::is_state);
+        let onward = plan.def.published == Some(true) || plan.def.set.iter().any(|(at, _)| state(at));
+        let moves = onward && !ENDS.contains(&plan.def.id);
+        deeds.push(Deed { id: plan.def.id, label: plan.def.label.clone(), asks, danger: false, moves, barred });
     }
     if !room.shelf().def.append_only {
         for (verb, id_of, label, danger) in [("write", "edit", "Edit", false), ("delete", "delete", "Delete", true)] {
             let barred = reached(room, tx, id, verb, readable).await?.err();
-            deeds.push(Deed { id: id_of, label: label.to_owned(), asks: true, danger, barred });
+            deeds.push(Deed { id: id_of, label: label.to_owned(), asks: true, danger, moves: false, barred });
         }
     }
     Ok(deeds)
@@ -135,7 +140,7 @@ const ENDS: [&str; 14] = [
 /// Buttons for what can be done, the first of them as the thing to do.
 pub(crate) fn buttons(deeds: &[Deed], home: &str, version: i64) -> Markup {
     let open: Vec<&Deed> = deeds.iter().filter(|d| d.barred.is_none()).collect();
-    let first = open.iter().find(|d| !matches!(d.id, "edit" | "delete") && !ENDS.contains(&d.id)).map(|d| d.id);
+    let first = open.iter().find(|d| d.moves).map(|d| d.id);
     html! {
         @for deed in open.iter().filter(|d| !d.danger) { (button(deed, home, version, Some(deed.id) == first)) }
     }

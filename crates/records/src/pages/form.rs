@@ -245,7 +245,7 @@ fn sent(kept: &Kept, def: &Def) -> Vec<String> {
 
 /// Options with a first one that says nothing: to be chosen from, or to leave it out.
 fn offered(def: &Def, options: impl Iterator<Item = (String, String)>, value: &str) -> Vec<(String, String)> {
-    let none = (String::new(), if def.required { "Choose…".to_owned() } else { "None".to_owned() });
+    let none = (String::new(), if def.required { "Choose…".to_owned() } else { "Not set".to_owned() });
     let all: Vec<_> = options.collect();
     // A value that is not offered any more is still what is stored.
     let stray = (!value.is_empty() && all.iter().all(|(id, _)| id != value))

@@ -28,7 +28,7 @@ use crate::{answer, list};
 /// Rows of one page.
 const ROWS: i64 = 25;
 /// Columns of a grid that was not asked for all.
-const COLUMNS: usize = 6;
+const COLUMNS: usize = 5;
 
 /// What a grid shows.
 struct Grid<'g> {
@@ -56,21 +56,37 @@ pub(super) async fn show(room: Arc<Room>, call: Asking<Asked>) -> Result<Reply, 
     page.reply(status)
 }
 
-/// Fields that a grid can show, the naming one first.
+/// How much a column tells at a glance; the lowest come first.
+fn rank(f: &Field) -> u8 {
+    use Kind::{Boolean, Date, DateTime, Enum, Money, Reference, Text};
+    match &f.kind {
+        _ if look::is_state(f) => 0,
+        Text if f.read_only || f.id == "slug" => 7,
+        Reference { .. } if !f.many => 1,
+        Money | Date => 2,
+        Enum(_) | Kind::Integer | Kind::Decimal if !f.many => 3,
+        DateTime if !f.read_only => 3,
+        Text if f.max.is_none_or(|m| m <= 120 || m == 500) && !f.many => 4,
+        Kind::Email | Boolean => 4,
+        Text if f.max.is_some_and(|m| m > 500) => 9,
+        Kind::RichText | Kind::Json => 9,
+        _ => 6,
+    }
+}
+
+/// Fields that a grid can show, the naming one first: those that tell most, in the manifest's order, or all.
 fn columns(shelf: &crate::shelf::Shelf, readable: FieldSet, naming: Option<usize>, all: bool) -> (Vec<&Field>, bool) {
     let shown = |at: usize, f: &Field| readable.has(at) && f.kind != Kind::Secret && Some(at) != naming;
-    let rest = || shelf.fields().filter(|(at, f)| shown(*at, f));
-    let long = |f: &Field| {
-        matches!(f.kind, Kind::RichText | Kind::Json) || f.max.is_some_and(|m| f.kind == Kind::Text && m > 500)
-    };
+    let rest: Vec<(usize, &Field)> = shelf.fields().filter(|(at, f)| shown(*at, f)).collect();
+    let mut chosen: Vec<(usize, &Field)> = rest.iter().copied().filter(|(_, f)| all || rank(f) < 9).collect();
+    if !all {
+        chosen.sort_by_key(|(at, f)| (rank(f), *at));
+        chosen.truncate(COLUMNS);
+        chosen.sort_by_key(|(at, _)| *at);
+    }
+    let more = chosen.len() < rest.len();
     let first = naming.and_then(|at| shelf.field(at));
-    let chosen: Vec<&Field> = if all {
-        rest().map(|(_, f)| f).collect()
-    } else {
-        rest().map(|(_, f)| f).filter(|f| !long(f)).take(COLUMNS).collect()
-    };
-    let more = chosen.len() < rest().count();
-    (first.into_iter().chain(chosen).collect(), more)
+    (first.into_iter().chain(chosen.into_iter().map(|(_, f)| f)).collect(), more)
 }
 
 /// Whether the grammar takes it as an order.
@@ -106,6 +122,7 @@ impl<'g> Grid<'g> {
         };
         let rows = found.as_ref().map_or(&[][..], |l| l.items.as_slice());
         let names = Names::load(room, tx, &columns, rows).await?;
+        let sieve = sieve.known(shelf, readable);
         Ok(Self { room, who: permit.principal(), readable, sieve, naming, columns, more, names, found })
     }
 
@@ -286,7 +303,7 @@ impl<'g> Grid<'g> {
                     @if first.is_some_and(|f| f.id == field.id) {
                         td.main data-label=(field.label) { a href=(href) { (label::called(shelf, self.naming, row, &self.names)) } }
                     } @else {
-                        td class=[numeric(field).then_some("num")] data-label=(field.label) { (look.field(field, row)) }
+                        td class=[class(field, row)] data-label=(field.label) { (look.field(field, row)) }
                     }
                 }
                 @if drafts { td data-label="State" { @if let Some(tag) = look::publication(row) { (tag) } } }
@@ -373,6 +390,17 @@ fn teach(room: &Room, create: bool) -> String {
 /// Whether its values are numbers, set right.
 pub(crate) fn numeric(field: &Field) -> bool {
     matches!(field.kind, Kind::Integer | Kind::Decimal | Kind::Money) && !field.many
+}
+
+/// Classes of a cell: numbers stand right, empty ones are left out where rows are cards.
+pub(crate) fn class(field: &Field, row: &Shown) -> Option<&'static str> {
+    let none = row.get(field.id).is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty));
+    match (numeric(field), none) {
+        (true, true) => Some("num none"),
+        (true, false) => Some("num"),
+        (false, true) => Some("none"),
+        (false, false) => None,
+    }
 }
 
 /// A question that the grammar does not take, in words; a field's label instead of its name, if it may be read.

@@ -1,6 +1,6 @@
 //! A value of an answer as people read it. Everything stored is escaped; rich text passes the sanitiser once more.
 
-use manifest::{Field, Kind, Target};
+use manifest::{Derived, Field, Kind, Target};
 use maud::{Markup, PreEscaped, html};
 use route::page::{Stamp, Tag, Tone};
 use serde_json::Value as Json;
@@ -50,7 +50,7 @@ impl Look<'_> {
         let said = value.as_str().unwrap_or("");
         match &field.kind {
             Kind::Boolean => html! { (words::yes(value.as_bool() == Some(true))) },
-            Kind::Integer if field.derived.is_some() => html! { (plain(value)) },
+            Kind::Integer if field.derived == Some(Derived::Sequence) => html! { (plain(value)) },
             Kind::Integer | Kind::Decimal => html! { (grouped(&plain(value))) },
             Kind::Money => money(said),
             Kind::Date => date(said),

@@ -101,15 +101,18 @@ impl Paper<'_> {
                     div.sheet {
                         (self.fields(naming))
                         (self.uploads(deeds, &home))
-                        @for children in related.iter().filter(|c| !c.idle()) { (children.section(room, self.base, id)) }
+                        @for children in related.iter().filter(|c| !c.bare()) { (children.section(room, self.base, id)) }
+                        @if related.iter().any(|c| c.bare() && c.grows()) {
+                            div.firsts { @for c in related.iter().filter(|c| c.bare() && c.grows()) { (c.first(self.base, id)) } }
+                        }
                     }
                     aside.aside {
                         (self.dates())
                         (deeds::reasons(deeds))
-                        (deeds::ends(deeds, &home))
                         @if let Some(trail) = trail {
                             section { h2 { "History" } (trail::list(trail, self.history(id).as_deref())) }
                         }
+                        (deeds::ends(deeds, &home))
                     }
                 }
             })
@@ -141,15 +144,20 @@ impl Paper<'_> {
             let state = self.fields.iter().find(|f| look::is_state(f)).is_some_and(|s| s.id == f.id);
             title && short || state
         };
+        let none = |f: &&&Field| {
+            self.record.get(f.id).is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty))
+        };
+        let empty: Vec<String> = self.fields.iter().filter(|f| !said(f)).filter(none).map(|f| f.label.clone()).collect();
         html! {
             dl.fields {
-                @for field in self.fields.iter().filter(|f| !said(f)) {
+                @for field in self.fields.iter().filter(|f| !said(f) && !none(f)) {
                     div.long[long(field)] {
                         dt { (field.label) @if field.encrypted { " " span.muted title="Sealed before it is stored" { "encrypted" } } }
                         dd { (look.field(field, self.record)) }
                     }
                 }
             }
+            @if !empty.is_empty() { p.unfilled { "Not filled in: " (empty.join(", ")) "." } }
         }
     }
 

@@ -274,7 +274,7 @@ async fn fixed<M: Mode>(room: &Room, tx: &Tx<M>, record: &Shown, slots: &[Slot<'
     Ok(html! {
         section.fixed {
             h2 { "Not changed here" }
-            dl.facts { @for f in &rest { div { dt { (f.label) " " span.muted { (why(f)) } } dd { (look.field(f, record)) } } } }
+            dl.facts { @for f in &rest { div { dt { (f.label) span.why { ", " (why(f)) } } dd { (look.field(f, record)) } } } }
         }
     })
 }

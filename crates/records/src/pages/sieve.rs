@@ -103,6 +103,20 @@ impl Sieve {
         if members.is_empty() { path.to_owned() } else { format!("{path}?{}", members.join("&")) }
     }
 
+    /// What of it may be said again: nothing that names what may not be read.
+    pub(crate) fn known(&self, shelf: &Shelf, readable: FieldSet) -> Self {
+        let field = |name: &str| {
+            let system = ["id", "created_at", "updated_at"].contains(&name);
+            let drafts = shelf.def.drafts && ["published", "published_at"].contains(&name);
+            system || drafts || shelf.def.position(name).is_some_and(|at| readable.has(at))
+        };
+        let mut known = self.clone();
+        known.conditions.retain(|c| field(&c.field));
+        known.sort = known.sort.filter(|sort| sort.split(',').all(|part| field(part.trim().trim_start_matches('-'))));
+        known.view = known.view.filter(|v| shelf.def.rows.get(v.as_str()).is_some_and(|any| viewable(shelf, readable, any)));
+        known
+    }
+
     /// The same from its first page on.
     pub(crate) fn first(&self) -> Self {
         Self { cursor: None, ..self.clone() }

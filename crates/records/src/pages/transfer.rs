@@ -111,7 +111,7 @@ fn chooser(room: &Room, who: &Principal) -> Markup {
     html! {
         p { "First you see what the columns mean; nothing is imported before you say so. All rows come in, or none." }
         (form_files(&format!("{}/import", room.home(who)), inside))
-        details {
+        details.columns-taken {
             summary { "Columns that are taken" }
             dl.facts { @for f in fields { div { dt { code { (f.id) } } dd { (f.label) @if f.required { " " span.muted { "needed" } } } } } }
         }

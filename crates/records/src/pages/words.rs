@@ -1,6 +1,7 @@
 //! Names from a manifest as people read them.
 
 use kernel::FieldSet;
+pub(crate) use route::page::plural;
 use manifest::{App, Collection, Guard, Kind, Literal, Operand, Test};
 
 /// `sent_out` as `Sent out`.
@@ -26,19 +27,6 @@ fn joined(names: &[String], word: &str) -> String {
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} {word} {last}", rest.join(", ")),
     }
-}
-
-/// `order` or `orders`, by the label's own words.
-pub(crate) fn plural(label: &str) -> String {
-    let lower = label.to_lowercase();
-    let before = lower.chars().rev().nth(1).unwrap_or(' ');
-    if lower.ends_with('y') && !matches!(before, 'a' | 'e' | 'i' | 'o' | 'u') {
-        return format!("{}ies", label.get(..label.len() - 1).unwrap_or(label));
-    }
-    if ["s", "x", "ch", "sh"].iter().any(|end| lower.ends_with(end)) {
-        return if lower.ends_with("ss") || !lower.ends_with('s') { format!("{label}es") } else { label.to_owned() };
-    }
-    format!("{label}s")
 }
 
 /// With a small first letter, unless it is an abbreviation.

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use access::Access;
 use bytes::Bytes;
 use encryption::{OsRng, Vault};
 use futures_util::StreamExt;
@@ -21,9 +22,9 @@ use kernel::{
 };
 use manifest::{App, Equal, GrantRows, Literal};
 use records::{Parts, Records};
-use route::{Body, Intake, Raw, Reply, Route, Run};
+use route::{Body, Intake, Kept, Mishap, Raw, Reply, Route, Run, page::Frame};
 use serde_json::Value as Json;
-use store::{Chain, Change, Control, Head, Lookup, Options, Own, Placed, Query, Store, Table, Tx};
+use store::{Chain, Change, Control, Head, Lookup, Options, Own, Placed, Query, Store, Tx};
 
 struct Counted;
 impl Chain for Counted {
@@ -41,6 +42,7 @@ pub struct Bench {
     place: place::Place,
     pub store: Store,
     pub records: Arc<Records>,
+    pub access: Arc<Access>,
     pub routes: Vec<Route>,
     pub keys: Keys,
     pub clock: Arc<Steered>,
@@ -81,7 +83,8 @@ impl Answer {
 }
 
 static LEAVES: Query<Own, (), (Vec<u8>,)> = Query::fixed("SELECT body FROM _leaf ORDER BY seq");
-static MEMBER: Change<Own, (String,)> = Change::fixed("INSERT INTO _member (id) VALUES ($1)");
+static MEMBER: Change<Own, (String, String)> =
+    Change::fixed("INSERT INTO _member (id, role, suspended, name, joined_at) VALUES ($1, 'owner', 0, $2, 0)");
 
 pub fn user(n: u8) -> UserId {
     UserId(Id::from_bytes([n; 16]))
@@ -98,7 +101,7 @@ impl Bench {
         let clock = Arc::new(Steered::at(Time(1_777_887_000_000)));
         let mut tables = encryption::tables();
         tables.extend(records::tables(&app));
-        tables.push(Table::own("_member", "test", "test").text("id"));
+        tables.extend(tenancy::tables());
         let store = Store::open(Options {
             folder: folder.path().to_owned(),
             engine: place.engine.clone(),
@@ -138,8 +141,17 @@ impl Bench {
             rng: Arc::new(OsRng),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         });
-        let routes = records.section().routes;
-        let bench = Self { place, store, records, routes, keys, clock, app, home, sets: Mutex::default() };
+        #[expect(clippy::disallowed_methods, reason = "a test's gate")]
+        let mint = Keys::forge().permit;
+        let gate = Lookup::new(&keys.caller, &store);
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        let access = Arc::new(Access::new(mint, gate, Arc::clone(&app), false, time));
+        let frame = Arc::new(Frame::new(Arc::clone(&app), &manifest::Page::default(), false));
+        let judge = Arc::clone(&access);
+        frame.judge(move |who, action| judge.weigh(who, action));
+        let mut routes = records.section().routes;
+        routes.extend(records::console(&records, &access, &frame).routes);
+        let bench = Self { place, store, records, access, routes, keys, clock, app, home, sets: Mutex::default() };
         bench.store.create(id).await.unwrap();
         let key = vault.new_tenant(id, region).await.unwrap();
         let house = Home { id: TenantId::HOUSE, ..bench.home.as_ref().clone() };
@@ -151,7 +163,7 @@ impl Bench {
         );
         key.put(Tx::open(&bench.store, permit).batch::<Control>("tenant")).commit().await.unwrap();
         for n in 1..=9 {
-            let batch = bench.tx("member.added").batch::<Own>("member").any(&MEMBER, (user(n).to_string(),));
+            let batch = bench.tx("member.added").batch::<Own>("member").any(&MEMBER, (user(n).to_string(), format!("Person {n}")));
             batch.commit().await.unwrap();
         }
         bench
@@ -272,6 +284,69 @@ impl Bench {
             }
         };
         Self::answer(reply).await
+    }
+
+    /// A page of the console as a browser gets it: the gate's own permits, forms drawn again where they are refused.
+    pub async fn browse(&self, who: Who, line: &str, kind: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+        let (method, rest) = line.split_once(' ').unwrap();
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (route, params) = self.find(method, path).ok_or(Failure::NotFound)?;
+        let principal = self.principal(who, Arc::clone(&self.home));
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", "text/html".parse().unwrap());
+        headers.insert("content-type", kind.parse().unwrap());
+        let query = route::form(query.as_bytes())?;
+        let raw = |body: Bytes| Raw {
+            params: params.clone(),
+            query: query.clone(),
+            headers: headers.clone(),
+            body,
+            stream: None,
+        };
+        if let Some(also) = route.serve.also {
+            self.access.weigh(&principal, also)?;
+        }
+        let mut first = raw(Bytes::new());
+        match route.serve.intake {
+            Intake::None => assert!(body.is_empty(), "no body is taken here"),
+            Intake::Whole(_) => first.body = body.clone().into(),
+            Intake::Stream(_) => {
+                let chunks: Vec<_> = body.chunks(1000).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+                first.stream = Some(Box::pin(futures_util::stream::iter(chunks)));
+            }
+        }
+        let outcome = match &route.serve.run {
+            Run::Read(run) => {
+                let permit = self.access.permit(principal.clone(), route.action, "", false).await?;
+                run(&self.store, permit, first, None).await
+            }
+            Run::Write(run) => {
+                let permit = self.access.permit(principal.clone(), route.action, route.serve.event, false).await?;
+                run(&self.store, permit, first, None).await
+            }
+        };
+        let mends = |f: &Failure| !matches!(f, Failure::NotFound | Failure::SignInNeeded | Failure::Refused(Reason::NotGranted));
+        let reply = match (outcome, &route.serve.redraw) {
+            (Err(failure), Some(redraw)) if mends(&failure) => {
+                let kept = Kept(route::form(&body).unwrap_or_default());
+                let mishap = Mishap { problem: route::problem(failure), kept };
+                let permit = self.access.permit(principal, route.action, "", false).await?;
+                redraw(&self.store, permit, raw(Bytes::new()), mishap).await?
+            }
+            (outcome, _) => outcome?,
+        };
+        Self::answer(reply).await
+    }
+
+    pub async fn look(&self, who: Who, path: &str) -> Result<Answer, Failure> {
+        self.browse(who, &format!("GET {path}"), "text/plain", Vec::new()).await
+    }
+
+    pub async fn submit(&self, who: Who, path: &str, form: &[(&str, &str)]) -> Result<Answer, Failure> {
+        let encode = |t: &str| t.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+        let body: Vec<String> = form.iter().map(|(n, v)| format!("{}={}", encode(n), encode(v))).collect();
+        let kind = "application/x-www-form-urlencoded";
+        self.browse(who, &format!("POST {path}"), kind, body.join("&").into_bytes()).await
     }
 
     async fn answer(reply: Reply) -> Result<Answer, Failure> {

@@ -33,7 +33,7 @@ pub(crate) fn groups(frame: &Frame, who: &Principal) -> Vec<Group> {
     let reads = |resource| frame.may(who, may(resource, "read"));
     let collections = app.collections.iter().filter(|c| c.part_of.is_none());
     let readable = collections.filter(|c| reads(c.id) || frame.may(who, may(c.id, "read_draft")));
-    let records = readable.map(|c| Link::new(&c.label, format!("/console/collections/{}", c.id))).collect();
+    let records = readable.map(|c| Link::new(super::plural(&c.label), format!("/console/collections/{}", c.id))).collect();
     let rooms = [("members", "People", "/console/people"), ("audit", "History", "/console/history")];
     let mut house: Vec<Link> =
         rooms.into_iter().filter(|room| reads(room.0)).map(|room| Link::new(room.1, room.2)).collect();
@@ -61,7 +61,9 @@ pub(crate) fn capital(text: &str) -> String {
 
 /// The link that `here` lies under: the longest path wins.
 pub(crate) fn present<'g>(groups: &'g [Group], here: &str) -> Option<&'g str> {
-    let under = |path: &&str| here == *path || here.strip_prefix(*path).is_some_and(|rest| rest.starts_with('/'));
+    // Everything lies below the first page, which is the present one only by itself.
+    let below = |path: &str| path != "/console" && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let under = |path: &&str| here == *path || below(path);
     let paths = groups.iter().flat_map(|g| &g.links).map(|l| l.path.as_str());
     paths.filter(under).max_by_key(|path| path.len())
 }
@@ -79,7 +81,8 @@ mod tests {
         for (here, wanted) in [
             ("/console", Some("/console")),
             ("/console/people/invite", Some("/console/people")),
-            ("/console/collections/ab", Some("/console")),
+            ("/console/collections/ab", None),
+            ("/console/account", None),
             ("/console/collections/a/1", Some("/console/collections/a")),
             ("/consoles", None),
         ] {

@@ -16,6 +16,7 @@ mod machine;
 mod markup;
 mod origin;
 mod password;
+mod plant;
 mod pool;
 mod session;
 mod side;

@@ -75,7 +75,8 @@ pub(super) fn prose(page: &Page, setting: &Setting<'_>, after_title: &str) -> St
                     while out.ends_with([' ', '\n']) {
                         out.pop();
                     }
-                    out.push(' ');
+                    // Never alone on a line.
+                    out.push('\u{a0}');
                     panel(&mut out, setting, claim, shown);
                 }
             }
@@ -95,7 +96,7 @@ fn marked(page: &Page, from: usize) -> bool {
 
 /// A mark that opens to what is known of the promise.
 fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Shown) {
-    let (view, verdict) = (setting.view, shown.judged.verdict);
+    let verdict = shown.judged.verdict;
     let mut id = String::new();
     escape(&mut id, &claim.id);
     let _w = write!(out, "<details id={id}{}><summary>{}</summary><dl>", marks::class(verdict), verdict.word());
@@ -114,9 +115,13 @@ fn panel(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sho
         escape(out, &command);
         out.push_str("</code>");
     }
-    let _w = match setting.disclosure.testable(claim) {
-        true => write!(out, "<dd><a href=trust/test/{id}>Test {id}</a>"),
-        false => write!(out, "<dd><a href=trust/history/{id}>{id}</a>"),
+    let _w = match (setting.disclosure.testable(claim), setting.spare) {
+        (true, true) => write!(out, "<dd><a href=trust/test/{id}>Test {id}</a>"),
+        (false, true) => write!(out, "<dd><a href=trust/history/{id}>{id}</a>"),
+        (true, false) => {
+            write!(out, "<dd><a href=trust/test/{id}>Test it now</a>, <a href=trust/history/{id}>history of {id}</a>")
+        }
+        (false, false) => write!(out, "<dd><a href=trust/history/{id}>History of {id}</a>"),
     };
     out.push_str("</dl></details>");
 }
@@ -128,7 +133,7 @@ fn looked(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sh
         escape(out, check.statement);
     }
     out.push_str("<dt>We saw<dd>");
-    saw(out, setting.view, shown);
+    saw(out, setting, shown);
     if let Some(signed) = &shown.judged.signed {
         signature(out, signed);
     }
@@ -138,13 +143,18 @@ fn looked(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sh
     }
 }
 
-fn saw(out: &mut String, view: &View, shown: &Shown) {
+fn saw(out: &mut String, setting: &Setting<'_>, shown: &Shown) {
+    let view = setting.view;
     let words = match shown.judged.verdict {
         Verdict::Unsigned if shown.saw.is_empty() => "nobody has signed this yet",
         _ if shown.saw.is_empty() => "nothing yet",
         _ => &shown.saw,
     };
-    escape(out, words);
+    if setting.spare && shown.judged.verdict != Verdict::Failing {
+        escape(out, &short(words));
+    } else {
+        escape(out, words);
+    }
     if shown.steered {
         out.push_str(", clock moved");
     }
@@ -158,6 +168,14 @@ fn saw(out: &mut String, view: &View, shown: &Shown) {
     if let Some((times, last)) = shown.breaks {
         let _w = write!(out, "<dd>Seen failing {}, last on {}", speech::plural(times, "time"), speech::date(last));
     }
+}
+
+/// At most 72 characters, cut between facts or words; the history has the rest.
+fn short(words: &str) -> String {
+    let Some((end, _)) = words.char_indices().nth(72) else { return words.to_owned() };
+    let head = words.get(..end).unwrap_or_default();
+    let cut = head.rfind(", ").or_else(|| head.rfind(' ')).unwrap_or(end);
+    format!("{} …", head.get(..cut).unwrap_or_default())
 }
 
 fn signature(out: &mut String, signed: &crate::Attestation) {

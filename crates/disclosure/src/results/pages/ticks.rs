@@ -72,7 +72,7 @@ pub(super) fn words(days: &[Option<Day>]) -> String {
 
 /// Lines cut into ticks by their dashes: one for each run of like days.
 fn symbol(out: &mut String, at: usize, row: &[Tick]) {
-    let _w = write!(out, "<symbol id=t{at} viewBox=\"0 0 359 20\">");
+    let _w = write!(out, "<symbol id=t{at} viewBox=\"0 0 359 20\" preserveAspectRatio=xMinYMid>");
     for (kind, class) in
         [(Tick::None, ""), (Tick::Old, " class=o"), (Tick::Kept, " class=k"), (Tick::Broke, " class=b")]
     {

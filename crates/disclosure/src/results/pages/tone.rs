@@ -5,7 +5,7 @@ pub(crate) const PAPER: [u8; 3] = [0xfc, 0xfb, 0xf8];
 /// Ground by night.
 pub(crate) const NIGHT: [u8; 3] = [0x17, 0x16, 0x14];
 /// WCAG 2.2, 1.4.3, with some room.
-const CONTRAST: f64 = 5.0;
+const CONTRAST: f64 = 5.5;
 
 fn parse(colour: &str) -> Option<[u8; 3]> {
     let digits = colour.strip_prefix('#').filter(|d| d.len() == 6)?;

@@ -134,6 +134,18 @@ impl Bench {
             self.d.page().claims.iter().flat_map(|c| c.checks.iter().map(verdict)).collect();
         self.publish(&checks).await
     }
+    /// The 89 days before today, of every promise that a program proves.
+    pub(super) async fn days(&self, worst: impl Fn(i64) -> crate::Verdict) {
+        let today = self.clock.now().0.div_euclid(24 * HOUR);
+        let mut batch = self.tx("verdicts.published").batch::<store::Control>("days");
+        for claim in self.d.page().claims.iter().filter(|c| c.kind != manifest::CheckKind::Attested) {
+            for day in 1..90 {
+                let row = (claim.id.clone(), today - day, worst(day).rank(), 24, 0);
+                batch = batch.any(&crate::results::sql::PUT_DAY, row);
+            }
+        }
+        batch.commit().await.unwrap();
+    }
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Reply, Failure> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let found = section(&self.d).routes.into_iter().find_map(|route| {

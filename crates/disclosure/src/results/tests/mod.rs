@@ -241,11 +241,9 @@ async fn the_largest_page_is_one_request_of_less_than_60_kilobytes() {
     for app in ["kontraktr", "nordkestrel", "connectwyze", "estokad", "kwestra"] {
         let bench = Bench::open(app).await;
         let claims = &bench.d.page().claims;
-        for _ in 0..90 {
-            bench.publish_all().await;
-            bench.clock.advance(24 * HOUR);
-        }
-        bench.clock.advance(-24 * HOUR + 1000);
+        bench.publish_all().await;
+        bench.days(|day| if day == 60 { super::Verdict::Failing } else { super::Verdict::Proven }).await;
+        bench.clock.advance(60_000);
         bench.publish(&[(CROSS, "failing"), ("edge.csp", "inconclusive")]).await;
         bench.d.set_test_now(Testing { cheap: |_| true, run: Arc::new(|_| Box::pin(async { Err(Failure::Busy(1)) })) });
         let page = bench.text("/trust").await;
