@@ -1,76 +1,142 @@
 #!/usr/bin/env python3
 """Proves that each probe can fail: with one control off in a test build, `verify` must exit 1 and name that check's claims.
 
-    python3 scripts/sabotage.py [--binary target/sabotage/debug/vouchsafe] [--only CHECK] [--jobs 2]
+    python3 scripts/sabotage.py [--binary PATH] [--only CHECK] [--jobs N]
+    python3 scripts/sabotage.py --matrix [--tenth today|0..9] [--only CHECK] [--write]
 
-Reads the committed catalogue for which app's page makes the promise. A check whose probe stays green under its own sabotage
-is an error; so is one that cannot be judged. Exit 1 then.
+Without --matrix each sabotage is run against its own claims: a check whose probe stays green under its own sabotage is an
+error; so is one that cannot be judged. With --matrix each is run against one app's whole page: it must turn red its own check
+and those that ledger/needs.tsv says need it, and no other. --tenth takes a tenth of the sabotages, `today` by the day's number;
+--write puts what was seen into ledger/matrix.tsv, each row with the commit it was seen at. Exit 1 when anything is wrong.
 """
 import argparse
 import concurrent.futures
 import csv
+import datetime
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = {"KWE": "kwestra", "NOR": "nordkestrel", "KON": "kontraktr", "EST": "estokad", "CON": "connectwyze"}
+COLUMNS = ["check", "app", "red", "unclear", "seconds", "commit"]
 
 
-def run(binary, app, check, off):
+def table(name):
+    with open(ROOT / "ledger" / name, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def verify(binary, app, off, only=None):
+    """Exit code and promises of one run."""
     environment = dict(os.environ, VOUCHSAFE_SABOTAGE=off)
-    command = [binary, "verify", ROOT / "apps" / app, "--only", check, "--format", "json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    command = [binary, "verify", ROOT / "apps" / app, "--format", "json", *(["--only", only] if only else [])]
     try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, cwd=ROOT)
         return done.returncode, json.loads(done.stdout)
     except json.JSONDecodeError:
-        return done.returncode, [{"id": "?", "verdict": "no report", "evidence": done.stderr.strip()[-400:]}]
+        return done.returncode, [{"id": "?", "verdict": "no report", "evidence": {"?": {"verdict": done.stderr.strip()[-400:]}}}]
+    except subprocess.TimeoutExpired:
+        return 3, [{"id": "?", "verdict": "no report", "evidence": {"?": {"verdict": "took longer than 600 s"}}}]
 
 
-def judge(binary, check, apps):
-    """Red on one of the apps whose page names the check; the last answer otherwise."""
+def checks_of(promises):
+    """Verdict of each check."""
+    return {check: told["verdict"] for promise in promises for check, told in promise["evidence"].items()}
+
+
+def own(binary, check, apps):
+    """Red on one of the apps whose page names the check; what was seen on all of them otherwise."""
     seen = {}
     for app in apps:
-        code, promises = run(binary, app, check, check)
+        code, promises = verify(binary, app, check, check)
         verdicts = {p["id"]: p["verdict"] for p in promises}
-        if code == 1 and any("failing" in str(p) for p in promises):
+        if code == 1 and checks_of(promises).get(check) == "failing":
             return check, app, True, verdicts
         seen[app] = verdicts
     return check, ",".join(apps), False, seen
 
 
-def exceptions():
-    """Checks without a switch, each with its reason. The list may only shrink."""
-    with open(ROOT / "ledger/unswitched.tsv", newline="") as file:
-        return {row["check"]: row["why"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+def wanted(binary, only):
+    """Checks with a switch, and the apps that promise each."""
+    listed = subprocess.run([binary, "checks", "--probed"], capture_output=True, text=True, check=True).stdout.split()
+    serves = {row["check"]: row["serves"] for row in table("checks.tsv")}
+    # Checks without a switch, each with its reason. The list may only shrink.
+    known = {row["check"]: row["why"] for row in table("unswitched.tsv")}
+    for check in known.keys() - set(listed):
+        sys.exit(f"ledger/unswitched.tsv names {check}, which has no probe")
+    if not only:
+        for check, why in known.items():
+            print(f"  no switch {check:<26} {why}")
+    # A promise may be missing from a page; every app that speaks of the check is a candidate, in a fixed order.
+    apps = lambda c: list(dict.fromkeys(APPS[p.split("-")[0]] for p in serves[c].split(",")))
+    return {c: apps(c) for c in listed if c not in known and only in (None, c)}
+
+
+def each(args):
+    wrong, checks = 0, wanted(args.binary, args.only)
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for check, app, red, verdicts in pool.map(lambda c: own(args.binary, c, checks[c]), checks):
+            print(f"  {'caught' if red else 'MISSED':<7} {check:<26} {app:<12} {verdicts}", flush=True)
+            wrong += not red
+    print(f"{len(checks) - wrong} passed, {wrong} failed")
+    return wrong or not checks
+
+
+def matrix(args):
+    checks = wanted(args.binary, args.only)
+    needs = {}
+    for row in table("needs.tsv"):
+        needs.setdefault(row["check"], set()).add(row["needed_by"])
+    names = sorted(checks)
+    if args.tenth is not None:
+        tenth = datetime.date.today().toordinal() % 10 if args.tenth == "today" else int(args.tenth)
+        names = [c for n, c in enumerate(names) if n % 10 == tenth]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    plain, rows, wrong = {}, [], 0
+    for check in names:
+        # The app whose page it is seen on: the first where nothing else is the matter and the check is proven.
+        for app in checks[check]:
+            if app not in plain:
+                plain[app] = checks_of(verify(args.binary, app, "")[1])
+            if plain[app].get(check) == "proven":
+                break
+        began = time.monotonic()
+        now = checks_of(verify(args.binary, app, check)[1])
+        seconds = round(time.monotonic() - began)
+        changed = {c for c, verdict in now.items() if verdict != plain[app].get(c)}
+        red = sorted(c for c in changed if now[c] == "failing")
+        unclear = sorted(changed - set(red))
+        alien = [c for c in red + unclear if c != check and c not in needs.get(check, ())]
+        fine = check in red and not alien
+        wrong += not fine
+        what = "" if fine else "its own stays green" if check not in red else f"also {' '.join(alien)}"
+        print(f"  {'as said' if fine else 'WRONG':<8} {check:<26} {app:<12} {seconds:>4} s  {what}", flush=True)
+        rows.append(dict(zip(COLUMNS, [check, app, ",".join(red), ",".join(unclear), seconds, commit])))
+    if args.write:
+        known = {row["check"]: row for row in (table("matrix.tsv") if (ROOT / "ledger/matrix.tsv").exists() else [])}
+        known.update({row["check"]: row for row in rows})
+        with open(ROOT / "ledger/matrix.tsv", "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(known[check] for check in sorted(known))
+    print(f"{len(names) - wrong} as said, {wrong} not")
+    return wrong or not names
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--binary", type=Path, default=ROOT / "target/sabotage/debug/vouchsafe")
     args.add_argument("--only")
-    args.add_argument("--jobs", type=int, default=2)
+    args.add_argument("--jobs", type=int, default=3)
+    args.add_argument("--matrix", action="store_true")
+    args.add_argument("--tenth")
+    args.add_argument("--write", action="store_true")
     args = args.parse_args()
-    listed = subprocess.run([args.binary, "checks", "--probed"], capture_output=True, text=True, check=True).stdout.split()
-    with open(ROOT / "ledger/checks.tsv", newline="") as file:
-        serves = {row["check"]: row["serves"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
-    known = exceptions()
-    for check in known.keys() - set(listed):
-        sys.exit(f"ledger/unswitched.tsv names {check}, which has no probe")
-    for check, why in known.items():
-        print(f"  no switch {check:<26} {why}")
-    wanted = [c for c in listed if c not in known and args.only in (None, c)]
-    # A promise may be missing from a page; every app that speaks of the check is a candidate, in a fixed order.
-    apps = {c: list(dict.fromkeys(APPS[p.split("-")[0]] for p in serves[c].split(","))) for c in wanted}
-    wrong = 0
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for check, app, red, verdicts in pool.map(lambda c: judge(args.binary, c, apps[c]), wanted):
-            print(f"  {'caught' if red else 'MISSED':<7} {check:<26} {app:<12} {verdicts}", flush=True)
-            wrong += not red
-    print(f"{len(wanted) - wrong} passed, {wrong} failed")
-    sys.exit(1 if wrong or not wanted else 0)
+    sys.exit(1 if (matrix if args.matrix else each)(args) else 0)
 
 
 main()

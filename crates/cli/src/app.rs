@@ -146,11 +146,15 @@ pub fn audit_verify(file: &Path) -> Result<ExitCode, ExitCode> {
 pub fn serve(settings: vouchsafe::Settings, read: Read) -> Result<ExitCode, ExitCode> {
     let runtime = runtime()?;
     let folder = settings.folder.display().to_string();
+    // Where the log itself goes to standard error, only people at a terminal get the screen as well.
+    let screen = settings.development() || settings.log.is_some() || screen::colour();
     let ended = runtime.block_on(async move {
         let running = vouchsafe::start(settings, read.app, read.page, &read.text).await?;
         let mut ready = running.ready();
         ready.folder = folder;
-        screen::ready(&ready);
+        if screen {
+            screen::ready(&ready);
+        }
         running.wait().await
     });
     match ended {

@@ -16,7 +16,7 @@ use store::Table;
 
 pub use claims::CLAIMS;
 pub use desk::{Advisories, Age, Policy, Setting, Setup, Stores, advisories, missing};
-pub use results::{Attestation, Finding, Round, Seen, Testing, Verdict, Wish};
+pub use results::{Attestation, Exported, Finding, Round, Seen, Standing, Testing, Verdict, Wish};
 
 /// A figure of the running server by its name: `nodes`, `build`. None: not measured.
 pub type Live = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;

@@ -28,12 +28,16 @@ async fn buttons_stand_where_the_api_acts() {
                     // What may not be seen has no page; its actions answer as for nothing at all.
                     Err(Failure::NotFound) => {
                         let outcome = b.act(who, "orders", &id, action, json!({})).await;
-                        assert!(matches!(outcome.err(), Some(Failure::NotFound | Failure::Refused(_))), "{role} {state} {action}");
+                        assert!(
+                            matches!(outcome.err(), Some(Failure::NotFound | Failure::Refused(_))),
+                            "{role} {state} {action}"
+                        );
                         continue;
                     }
                     Err(other) => panic!("{role} {state}: {other:?}"),
                 };
-                let aim = if ["edit", "delete"].contains(&action) { action.to_owned() } else { format!("actions/{action}") };
+                let aim =
+                    if ["edit", "delete"].contains(&action) { action.to_owned() } else { format!("actions/{action}") };
                 let button = page.contains(&format!("orders/{id}/{aim}\""));
                 let line = format!("/api/v1/collections/orders/records/{id}");
                 let outcome = match action {
@@ -47,10 +51,15 @@ async fn buttons_stand_where_the_api_acts() {
                     Err(other) => panic!("{role} {state} {action}: {other:?}"),
                 };
                 assert_eq!(button, acts, "{role}, {state}, {action}: {:?}", outcome.err());
-                if acts { shown += 1 } else { blocked += 1 }
+                if acts {
+                    shown += 1
+                } else {
+                    blocked += 1
+                }
                 // What is not there is named with its reason.
                 let label = b.app.collections[orders].actions.iter().find(|a| a.id == action).map(|a| a.label.clone());
-                let label = label.unwrap_or_else(|| if action == "edit" { "Edit".to_owned() } else { "Delete".to_owned() });
+                let label =
+                    label.unwrap_or_else(|| if action == "edit" { "Edit".to_owned() } else { "Delete".to_owned() });
                 assert_eq!(page.contains(&format!("<dt>{label}</dt><dd>")), !acts, "{role}, {state}, {action}");
             }
         }

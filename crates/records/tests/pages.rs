@@ -81,7 +81,8 @@ async fn hidden_fields_are_nowhere(make: &impl AsyncFn() -> Option<Bench>) {
         let clerk = b.look(CLERK, &path).await.unwrap();
         let text = clerk.text().to_lowercase();
         for word in ["margin", "77.77", "hushhush", "profit"] {
-            let around = text.find(word).map(|at| text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>());
+            let around =
+                text.find(word).map(|at| text.chars().skip(at.saturating_sub(200)).take(400).collect::<String>());
             assert_eq!(around, None, "{word} on {path}");
         }
         assert!(owner.status < 500);
@@ -101,7 +102,10 @@ async fn rows_out_of_reach_are_not_shown(make: &impl AsyncFn() -> Option<Bench>)
     b.made("bits", json!({"thing": open, "what": "Openbit"})).await;
     for path in [at("things"), at("bits"), format!("{}?q=thing", at("things")), format!("{}/new", at("bits"))] {
         let text = b.look(PICKER, &path).await.unwrap().text();
-        assert!(text.contains("Openthing") && !text.contains("Lockedthing") && !text.contains("Lockedbit"), "{path}: {text}");
+        assert!(
+            text.contains("Openthing") && !text.contains("Lockedthing") && !text.contains("Lockedbit"),
+            "{path}: {text}"
+        );
     }
     assert_eq!(b.look(PICKER, &format!("{}/{secret}", at("things"))).await.err(), Some(Failure::NotFound));
     assert_eq!(b.look(PICKER, &format!("{}/{secret}/edit", at("things"))).await.err(), Some(Failure::NotFound));
@@ -164,7 +168,9 @@ async fn forms_bring_every_kind_of_value_in(make: &impl AsyncFn() -> Option<Benc
         assert_eq!(record[name], *value, "{name}");
     }
     let page = b.look(OWNER, &place).await.unwrap().text();
-    for shown in ["12\u{202f}345", "1200.50", "4 May 2026", "Target", "Person 1", "<b>there</b>", "Two", "24\u{202f}690"] {
+    for shown in
+        ["12\u{202f}345", "1200.50", "4 May 2026", "Target", "Person 1", "<b>there</b>", "Two", "24\u{202f}690"]
+    {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains("top secret") && !page.contains("x()"));
@@ -198,7 +204,9 @@ async fn forms_bring_every_kind_of_value_in(make: &impl AsyncFn() -> Option<Benc
         .collect();
     to(&b.submit(OWNER, &edit, &empty).await.unwrap());
     let record = b.one(OWNER, "kinds", id).await.unwrap();
-    for name in ["long", "rich", "whole", "part", "price", "day", "moment", "pick", "mail", "web", "data", "thing", "sealed"] {
+    for name in
+        ["long", "rich", "whole", "part", "price", "day", "moment", "pick", "mail", "web", "data", "thing", "sealed"]
+    {
         assert_eq!(record[name], Json::Null, "{name}");
     }
     assert_eq!((&record["picks"], &record["tags"], &record["flag"]), (&json!([]), &json!([]), &json!(false)));
@@ -206,7 +214,14 @@ async fn forms_bring_every_kind_of_value_in(make: &impl AsyncFn() -> Option<Benc
 
 async fn refused_forms_keep_what_was_typed(make: &impl AsyncFn() -> Option<Bench>) {
     let Some(b) = make().await else { return };
-    let form = [("label", ""), ("whole", "many"), ("price", "cheap"), ("day", "May"), ("data", "{"), ("long", "kept as typed")];
+    let form = [
+        ("label", ""),
+        ("whole", "many"),
+        ("price", "cheap"),
+        ("day", "May"),
+        ("data", "{"),
+        ("long", "kept as typed"),
+    ];
     let answer = add(&b, OWNER, "kinds", &form).await.unwrap();
     let page = answer.text();
     assert_eq!(answer.status, 422, "{page}");
@@ -256,7 +271,9 @@ async fn texts_are_escaped_everywhere(make: &impl AsyncFn() -> Option<Bench>) {
         let answer = b.look(OWNER, &path).await.unwrap();
         harmless(&answer.text(), &path);
     }
-    let refused = add(&b, OWNER, "kinds", &[("label", ""), ("long", EVIL), ("mail", EVIL), ("pick", EVIL), ("thing", EVIL)]).await;
+    let refused =
+        add(&b, OWNER, "kinds", &[("label", ""), ("long", EVIL), ("mail", EVIL), ("pick", EVIL), ("thing", EVIL)])
+            .await;
     let refused = refused.unwrap();
     assert_eq!(refused.status, 422);
     harmless(&refused.text(), "a refused form");
@@ -264,7 +281,10 @@ async fn texts_are_escaped_everywhere(make: &impl AsyncFn() -> Option<Bench>) {
 
 fn harmless(page: &str, what: &str) {
     let body = &page[page.find("<body").unwrap()..];
-    assert!(!body.contains("<script") && !body.contains("<img src=x") && !body.contains("onerror=alert(1)>"), "{what}: {body}");
+    assert!(
+        !body.contains("<script") && !body.contains("<img src=x") && !body.contains("onerror=alert(1)>"),
+        "{what}: {body}"
+    );
     assert!(!body.contains(" style=\"") && !body.contains(" onclick"), "{what}: inline code");
 }
 
@@ -280,7 +300,10 @@ async fn a_form_sent_twice_makes_one_record(make: &impl AsyncFn() -> Option<Benc
     assert_eq!(b.list(OWNER, "things", &[("count", "true")]).await.unwrap()["count"], 1);
     // Somebody else's form, another collection's, none.
     assert_eq!(b.submit(CLERK, &path, &form).await.unwrap().status, 400);
-    assert_eq!(b.submit(OWNER, &format!("{}/new", at("kinds")), &[("_once", &once), ("label", "x")]).await.unwrap().status, 400);
+    assert_eq!(
+        b.submit(OWNER, &format!("{}/new", at("kinds")), &[("_once", &once), ("label", "x")]).await.unwrap().status,
+        400
+    );
     assert_eq!(b.submit(OWNER, &path, &[("name", "x")]).await.unwrap().status, 400);
 }
 
@@ -318,17 +341,21 @@ async fn write_only_fields_stay_hidden(make: &impl AsyncFn() -> Option<Bench>) {
     assert_eq!(b.one(OWNER, "kinds", &id).await.unwrap()["sealed"], "new seal");
     // Nothing is repeated when it is refused either.
     let version = member(&b.look(OWNER, &edit).await.unwrap().text(), "_version");
-    let refused = b.submit(OWNER, &edit, &[("_version", &version), ("label", ""), ("sealed", "typed seal")]).await.unwrap();
+    let refused =
+        b.submit(OWNER, &edit, &[("_version", &version), ("label", ""), ("sealed", "typed seal")]).await.unwrap();
     assert!(refused.status == 422 && !refused.text().contains("typed seal"));
 }
 
 async fn grids_filter_sort_and_page(make: &impl AsyncFn() -> Option<Bench>) {
     let Some(b) = make().await else { return };
     let empty = b.look(OWNER, &at("things")).await.unwrap().text();
-    assert!(empty.contains("No things yet") && empty.contains("Add the first thing") && empty.contains("Import a file"));
+    assert!(
+        empty.contains("No things yet") && empty.contains("Add the first thing") && empty.contains("Import a file")
+    );
     for n in 0..30 {
         let status = if n % 3 == 0 { "locked" } else { "open" };
-        b.made("things", json!({"name": format!("Thing {n:02}"), "status": status, "margin": format!("{n}.00 EUR")})).await;
+        b.made("things", json!({"name": format!("Thing {n:02}"), "status": status, "margin": format!("{n}.00 EUR")}))
+            .await;
     }
     let names = |text: &str| {
         let rows = text.split("<td class=\"main\"").skip(1);
@@ -357,7 +384,9 @@ async fn grids_filter_sort_and_page(make: &impl AsyncFn() -> Option<Bench>) {
 
 /// A form with one file.
 fn multipart(name: &str, kind: &str, bytes: &[u8]) -> (String, Vec<u8>) {
-    let head = format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: {kind}\r\n\r\n");
+    let head = format!(
+        "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: {kind}\r\n\r\n"
+    );
     let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
     ("multipart/form-data; boundary=edge".to_owned(), body)
 }
@@ -373,9 +402,15 @@ async fn files_come_in_their_own_forms(make: &impl AsyncFn() -> Option<Bench>) {
     let next = sent.headers["location"].to_str().unwrap().to_owned();
     let form = b.look(OWNER, &next).await.unwrap().text();
     let (once, file) = (member(&form, "_once"), member(&form, "scan"));
-    let refused = b.submit(OWNER, &format!("{}/new", at("papers")), &[("_once", &once), ("scan", &file), ("title", "")]).await.unwrap();
+    let refused = b
+        .submit(OWNER, &format!("{}/new", at("papers")), &[("_once", &once), ("scan", &file), ("title", "")])
+        .await
+        .unwrap();
     assert!(refused.status == 422 && member(&refused.text(), "scan") == file, "{}", refused.text());
-    let place = to(&b.submit(OWNER, &format!("{}/new", at("papers")), &[("_once", &once), ("scan", &file), ("title", "T")]).await.unwrap());
+    let place = to(&b
+        .submit(OWNER, &format!("{}/new", at("papers")), &[("_once", &once), ("scan", &file), ("title", "T")])
+        .await
+        .unwrap());
     let page = b.look(OWNER, &place).await.unwrap().text();
     assert!(page.contains("a scan.png") && page.contains("Replace scan"), "{page}");
     // Replaced on the record's page; the version counts.
@@ -394,7 +429,10 @@ async fn files_come_in_their_own_forms(make: &impl AsyncFn() -> Option<Bench>) {
         let answer = b.browse(OWNER, &format!("POST {}/files/scan", at("papers")), &kind, body).await.unwrap();
         assert!(answer.status == 422 && answer.text().contains(words), "{} {}", answer.status, answer.text());
     }
-    let broken = b.browse(OWNER, &format!("POST {}/files/scan", at("papers")), &kind, b"--edge\r\nno end".to_vec()).await.unwrap();
+    let broken = b
+        .browse(OWNER, &format!("POST {}/files/scan", at("papers")), &kind, b"--edge\r\nno end".to_vec())
+        .await
+        .unwrap();
     assert_eq!(broken.status, 400);
 }
 
@@ -431,7 +469,10 @@ async fn imports_are_looked_at_first(make: &impl AsyncFn() -> Option<Bench>) {
     assert_eq!(send("things.exe", "x").await.status, 422);
     let place = to(&send("things.csv", "name,status,version\nImported one,open,3\nImported two,locked,4\n").await);
     let page = b.look(OWNER, &place).await.unwrap().text();
-    assert!(page.contains("What the columns mean") && page.contains("Imported one") && page.contains("passed over"), "{page}");
+    assert!(
+        page.contains("What the columns mean") && page.contains("Imported one") && page.contains("passed over"),
+        "{page}"
+    );
     assert_eq!(b.look(Who::Role("owner", 5), &place).await.err(), Some(Failure::NotFound), "another's upload");
     assert_eq!(b.list(OWNER, "things", &[("count", "true")]).await.unwrap()["count"], 0);
     assert_eq!(to(&b.submit(OWNER, &place, &[]).await.unwrap()), place);
@@ -442,7 +483,11 @@ async fn imports_are_looked_at_first(make: &impl AsyncFn() -> Option<Bench>) {
     let place = to(&send("things.csv", "name,colour\nA,red\n").await);
     let page = b.look(OWNER, &place).await.unwrap().text();
     assert!(page.contains("Unknown") && page.contains("aria-disabled"), "{page}");
-    let place = to(&send("things.jsonl", "{\"name\": \"B\", \"status\": \"open\"}\n{\"name\": \"C\", \"status\": \"purple\"}\n").await);
+    let place = to(&send(
+        "things.jsonl",
+        "{\"name\": \"B\", \"status\": \"open\"}\n{\"name\": \"C\", \"status\": \"purple\"}\n",
+    )
+    .await);
     to(&b.submit(OWNER, &place, &[]).await.unwrap());
     let page = ends(&place).await;
     assert!(page.contains("Nothing was imported") && page.contains("Row 2, status"), "{page}");

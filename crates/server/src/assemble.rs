@@ -16,7 +16,7 @@ use store::{Engine, Lookup, Options, Store};
 use tenancy::{Hosts, Tenancy};
 use transport::{Mode, Transport};
 
-use crate::{Server, canary, demo, health, jobs, openapi, router::Router, watch};
+use crate::{Server, canary, demo, health, jobs, openapi, oscal, router::Router, watch};
 
 /// Everything the sections are made from.
 pub(crate) struct Parts {
@@ -126,6 +126,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     let files = Section { routes: route::page::assets::routes(), ..Section::default() };
     let violations = transport::Reports::new(monitor.clone());
     let canaries = Arc::new(canary::Canaries::default());
+    let shelf = Arc::new(oscal::Shelf { disclosure: Arc::clone(&disclosure), clock: Arc::clone(&clock) });
     let mut sections = vec![
         files,
         health::section(&about),
@@ -138,6 +139,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         records.section(),
         integrations::section(&mailer, &frame),
         canary::section(&canaries),
+        oscal::section(&shelf),
         disclosure::section(&disclosure),
     ];
     let access = Arc::new(Access::new(keys.permit, lookup, Arc::clone(&app), development, Arc::clone(&clock)));

@@ -14,6 +14,7 @@ mod links;
 mod listen;
 mod metrics;
 mod openapi;
+mod oscal;
 mod people;
 mod pipeline;
 mod posture;

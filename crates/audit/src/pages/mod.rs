@@ -23,7 +23,8 @@ pub(crate) fn routes(frame: &Arc<Frame>) -> Vec<Route> {
 }
 
 /// Checks that protect these pages.
-const PROTECTS: &[&str] = &["audit.hash_chain", "audit.per_tenant", "audit.coverage", "audit.merkle_jwks", "audit.retention"];
+const PROTECTS: &[&str] =
+    &["audit.hash_chain", "audit.per_tenant", "audit.coverage", "audit.merkle_jwks", "audit.retention"];
 
 /// Names of the people in the log.
 struct People(Vec<(String, String)>);

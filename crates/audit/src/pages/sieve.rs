@@ -54,12 +54,22 @@ impl Sieve {
     pub(super) fn before(&self) -> Result<i64, Failure> {
         match self.before.as_str() {
             "" => Ok(i64::MAX),
-            text => text.parse().ok().filter(|n| *n >= 0).ok_or_else(|| Failure::field("before", "type", "a place in the log")),
+            text => text
+                .parse()
+                .ok()
+                .filter(|n| *n >= 0)
+                .ok_or_else(|| Failure::field("before", "type", "a place in the log")),
         }
     }
     /// The same question, further back.
     pub(super) fn older(&self, before: i64) -> String {
-        let all = [("actor", &self.actor), ("action", &self.action), ("target", &self.target), ("from", &self.from), ("to", &self.to)];
+        let all = [
+            ("actor", &self.actor),
+            ("action", &self.action),
+            ("target", &self.target),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
         let given = all.into_iter().filter(|(_, value)| !value.is_empty());
         let mut query: String = given.map(|(name, value)| format!("{name}={}&", escaped(value))).collect();
         query.push_str(&format!("before={before}"));

@@ -81,7 +81,7 @@ fn subject<'p>(app: &App, page: &'p Page, name: &str) -> Result<(Cow<'p, str>, i
     let person = |check: &&'static str| manifest::check(check).is_some_and(|c| c.kind == CheckKind::Attested);
     let longest = app.attest.default.0;
     if let Some(claim) = page.claims.iter().find(|c| c.id == name) {
-        if claim.kind != CheckKind::Attested && !claim.checks.iter().any(|c| person(c)) {
+        if claim.kind != CheckKind::Attested && !claim.checks.iter().any(person) {
             return Err(Failure::field("claim", "probed", "a program proves this promise; nobody signs it"));
         }
         return Ok((plain(claim).into(), claim.max_age.map_or(longest, |age| age.0)));

@@ -3,6 +3,7 @@
 mod answers;
 mod attestation;
 mod badge;
+mod exported;
 mod http;
 mod judged;
 mod known;
@@ -21,6 +22,7 @@ mod view;
 mod wording;
 
 pub use attestation::{Attestation, Wish};
+pub use exported::{Exported, Standing};
 pub(crate) use http::{jobs, routes};
 pub use round::{Finding, Round, Seen};
 pub use testing::Testing;

@@ -155,7 +155,7 @@ impl Disclosure {
                 turns.push(Turn { claim: claim.id.clone(), at, was, became: before.verdict, words });
                 was = Some(before.verdict);
             }
-            if was != Some(after.verdict) {
+            if was != Some(after.verdict) && (was.is_some() || told(after)) {
                 let words = new.words(claim, after);
                 turns.push(Turn { claim: claim.id.clone(), at: now, was, became: after.verdict, words });
             }
@@ -178,7 +178,7 @@ impl Disclosure {
             let (claim, words) = (turn.claim.clone(), turn.words.clone());
             batch = batch.any(&sql::ADD_CHANGE, (id, claim, turn.at, was, turn.became.word(), words, run.to_owned()));
         }
-        for (claim, judged) in judged {
+        for (claim, judged) in judged.iter().filter(|(claim, j)| old.published.contains_key(&claim.id) || told(j)) {
             let before = old.published.get(&claim.id);
             let since = before.filter(|p| p.verdict == judged.verdict).map_or(now, |p| p.since);
             let row = (claim.id.clone(), judged.verdict.word(), since, judged.checked_at);
@@ -202,6 +202,11 @@ impl Disclosure {
         });
         serde_json::to_vec(&report).unwrap_or_default()
     }
+}
+
+/// Whether there is anything to tell of a promise: a check was looked at, or somebody signed.
+const fn told(judged: &Judged) -> bool {
+    judged.checked_at.is_some() || judged.signed.is_some()
 }
 
 /// One promise with its evidence: the object that `vouchsafe verify --format json` prints.

@@ -146,7 +146,7 @@ impl Children<'_> {
                                 @if named(field) { td.main data-label=(field.label) { (link(row)) } }
                                 @else { td class=[class(field, row)] data-label=(field.label) { (cell.field(field, row)) } }
                             }
-                            @if self.shelf.def.drafts { td data-label="State" { @if let Some(tag) = look::publication(row) { (tag) } } }
+                            @if self.shelf.def.drafts { td data-label="State" { @if let Some(tag) = look::publication(self.shelf, row) { (tag) } } }
                         }
                     }
                 }

@@ -133,8 +133,20 @@ fn limits(room: &Room, rows: &Rows, readable: FieldSet) -> String {
 
 /// Actions that take something back or end it: never the first thing to do.
 const ENDS: [&str; 14] = [
-    "unpublish", "cancel", "refund", "reject", "decline", "void", "archive", "close", "revoke", "stop", "withdraw", "pause",
-    "lose", "terminate",
+    "unpublish",
+    "cancel",
+    "refund",
+    "reject",
+    "decline",
+    "void",
+    "archive",
+    "close",
+    "revoke",
+    "stop",
+    "withdraw",
+    "pause",
+    "lose",
+    "terminate",
 ];
 
 /// Buttons for what can be done, the first of them as the thing to do.

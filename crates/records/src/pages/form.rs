@@ -190,7 +190,7 @@ fn control(room: &Room, slot: &Slot<'_>, fresh: bool, mishap: Option<&Mishap>) -
     let error = mishap.and_then(|m| m.error(def.id));
     let one = values.first().cloned().unwrap_or_default();
     let hint = hint(room, def, slot.hidden && !fresh);
-    let required = def.required && !(slot.hidden && !fresh);
+    let required = def.required && (fresh || !slot.hidden);
     let dress = |field: Field| {
         let field = field.required(required).error(error);
         if hint.is_empty() { field } else { field.hint(hint.clone()) }

@@ -306,7 +306,7 @@ impl<'g> Grid<'g> {
                         td class=[class(field, row)] data-label=(field.label) { (look.field(field, row)) }
                     }
                 }
-                @if drafts { td data-label="State" { @if let Some(tag) = look::publication(row) { (tag) } } }
+                @if drafts { td data-label="State" { @if let Some(tag) = look::publication(self.room.shelf(), row) { (tag) } } }
                 td.when data-label="Changed" { (look::moment(text(row, "updated_at"))) }
             }
         }

@@ -6,7 +6,7 @@ use route::page::{Stamp, Tag, Tone};
 use serde_json::Value as Json;
 
 use super::{
-    Room, Shown,
+    Room, Shelf, Shown,
     label::{Names, short},
     text, words,
 };
@@ -184,10 +184,12 @@ fn tone(state: &str) -> Tone {
 }
 
 /// Whether a record is a draft, published, or published with changes that wait; nothing in collections without drafts.
-pub(crate) fn publication(record: &Shown) -> Option<Tag> {
+pub(crate) fn publication(shelf: &Shelf, record: &Shown) -> Option<Tag> {
     let published = record.get("published").and_then(Json::as_bool)?;
     let waiting = record.get("draft").and_then(Json::as_bool) == Some(true);
     Some(match (published, waiting) {
+        // Where a field says `draft` in its own sense, one word for two things would confuse.
+        (false, _) if shelf.def.fields.iter().any(is_state) => Tag::plain("Not public"),
         (false, _) => Tag::plain("Draft"),
         (true, false) => Tag::good("Published"),
         (true, true) => Tag::warn("Published, changes waiting"),

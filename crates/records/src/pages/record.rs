@@ -124,7 +124,7 @@ impl Paper<'_> {
         let look = self.look();
         html! {
             span.states {
-                @if let Some(tag) = look::publication(self.record) { (tag) " " }
+                @if let Some(tag) = look::publication(self.room.shelf(), self.record) { (tag) " " }
                 @if let Some(field) = state { (look.field(field, self.record)) }
             }
         }
@@ -144,10 +144,10 @@ impl Paper<'_> {
             let state = self.fields.iter().find(|f| look::is_state(f)).is_some_and(|s| s.id == f.id);
             title && short || state
         };
-        let none = |f: &&&Field| {
-            self.record.get(f.id).is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty))
-        };
-        let empty: Vec<String> = self.fields.iter().filter(|f| !said(f)).filter(none).map(|f| f.label.clone()).collect();
+        let none =
+            |f: &&&Field| self.record.get(f.id).is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty));
+        let empty: Vec<String> =
+            self.fields.iter().filter(|f| !said(f)).filter(none).map(|f| f.label.clone()).collect();
         html! {
             dl.fields {
                 @for field in self.fields.iter().filter(|f| !said(f) && !none(f)) {

@@ -113,7 +113,8 @@ impl Sieve {
         let mut known = self.clone();
         known.conditions.retain(|c| field(&c.field));
         known.sort = known.sort.filter(|sort| sort.split(',').all(|part| field(part.trim().trim_start_matches('-'))));
-        known.view = known.view.filter(|v| shelf.def.rows.get(v.as_str()).is_some_and(|any| viewable(shelf, readable, any)));
+        known.view =
+            known.view.filter(|v| shelf.def.rows.get(v.as_str()).is_some_and(|any| viewable(shelf, readable, any)));
         known
     }
 

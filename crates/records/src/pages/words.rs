@@ -1,8 +1,8 @@
 //! Names from a manifest as people read them.
 
 use kernel::FieldSet;
-pub(crate) use route::page::plural;
 use manifest::{App, Collection, Guard, Kind, Literal, Operand, Test};
+pub(crate) use route::page::plural;
 
 /// `sent_out` as `Sent out`.
 pub(crate) fn human(name: &str) -> String {

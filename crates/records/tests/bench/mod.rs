@@ -163,7 +163,10 @@ impl Bench {
         );
         key.put(Tx::open(&bench.store, permit).batch::<Control>("tenant")).commit().await.unwrap();
         for n in 1..=9 {
-            let batch = bench.tx("member.added").batch::<Own>("member").any(&MEMBER, (user(n).to_string(), format!("Person {n}")));
+            let batch = bench
+                .tx("member.added")
+                .batch::<Own>("member")
+                .any(&MEMBER, (user(n).to_string(), format!("Person {n}")));
             batch.commit().await.unwrap();
         }
         bench
@@ -325,7 +328,9 @@ impl Bench {
                 run(&self.store, permit, first, None).await
             }
         };
-        let mends = |f: &Failure| !matches!(f, Failure::NotFound | Failure::SignInNeeded | Failure::Refused(Reason::NotGranted));
+        let mends = |f: &Failure| {
+            !matches!(f, Failure::NotFound | Failure::SignInNeeded | Failure::Refused(Reason::NotGranted))
+        };
         let reply = match (outcome, &route.serve.redraw) {
             (Err(failure), Some(redraw)) if mends(&failure) => {
                 let kept = Kept(route::form(&body).unwrap_or_default());

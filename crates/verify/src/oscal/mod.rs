@@ -20,7 +20,7 @@ use crate::{random::sha256, round::Seen, verdict::Verdict};
 /// The language's version.
 const VERSION: &str = "1.1.3";
 /// Where our own properties are explained.
-const NAMESPACE: &str = "https://vouchsafe.dev/ns/oscal";
+const NAMESPACE: &str = "urn:vouchsafe:oscal";
 
 /// What the documents are about.
 pub struct Subject<'s> {

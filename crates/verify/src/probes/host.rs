@@ -270,6 +270,20 @@ async fn json_logs(scene: &Scene) -> Outcome {
             format!("{with_id} and {with_tenant} of {lines}"),
         );
     }
+    // Without a file they go to standard error, and nothing else may stand between them.
+    let side = Side::up(scene, &Wish { said: true, ..Wish::default() }).await?;
+    let client = side.client(scene, &scene.app.domain);
+    for path in ["/healthz", "/no/such/path", "/api/v1/me", "/?q=%3Cscript%3E"] {
+        client.at_root(Ask::get(path)).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let said = std::fs::read_to_string(&side.err)?;
+    let odd = said.lines().filter(|l| !l.is_empty() && serde_json::from_str::<Value>(l).is_err()).count();
+    let told = said.lines().filter(|l| l.starts_with('{')).count();
+    if odd > 0 || told < 4 {
+        return broken("reading standard error of a server without a log file", "JSON lines only", format!("{odd} others among {told}"));
+    }
+    lines += told;
     Ok(Evidence::new()
         .count("log lines, all JSON", lines)
         .count("with a request id", with_id)
@@ -311,7 +325,20 @@ async fn error_scrub(scene: &Scene) -> Outcome {
     ];
     let n = asks.len();
     for ask in asks {
-        client.send(ask).await?;
+        let said = ask.said();
+        let answer = client.send(ask).await?;
+        let (page, head) = (answer.page(), format!("{:?}", answer.headers));
+        if planted.iter().chain([&token]).any(|p| page.contains(p.as_str()) || head.contains(p.as_str())) {
+            let path = said.split([' ', '?']).next().unwrap_or_default().to_owned();
+            return broken(format!("a failing {path} full of addresses, tokens, cards and personal values"), "an answer without any", "some came back");
+        }
+    }
+    // Error pages for people are answers too.
+    for path in [format!("/no/{personal}/{mail}"), format!("/console/{personal}?token={jwt}"), format!("/sign-in?next={personal}&token={jwt}")] {
+        let answer = scene.stage.at(a).send(Ask::get(path).header("accept", "text/html")).await?;
+        if answer.status >= 400 && planted.iter().any(|p| answer.page().contains(p.as_str())) {
+            return broken("an error page", "nothing of what was asked", "some of it came back");
+        }
     }
     tokio::time::sleep(Duration::from_millis(400)).await;
     let (log, err) = scene.stage.instance.logs();
@@ -328,7 +355,7 @@ async fn error_scrub(scene: &Scene) -> Outcome {
     if lines < n {
         return unclear("the log has too few lines to judge by");
     }
-    Ok(Evidence::new().count("failing calls", n).count("log lines", lines).count("planted values found", 0))
+    Ok(Evidence::new().count("failing calls", n + 3).count("log lines", lines).count("planted values in logs or answers", 0))
 }
 
 async fn hosted(scene: &Scene) -> Outcome {

@@ -8,6 +8,7 @@ mod context;
 mod data;
 mod desk;
 mod edge;
+mod estate;
 mod headers;
 mod host;
 mod input;
@@ -43,6 +44,7 @@ pub fn all() -> impl Iterator<Item = &'static Probe> {
         pool::PROBES,
         host::PROBES,
         edge::PROBES,
+        estate::PROBES,
         machine::PROBES,
         input::PROBES,
         markup::PROBES,

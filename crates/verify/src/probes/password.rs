@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) const PROBES: &[Probe] = &[
     probe!("auth.password_hash", Together, password_hash),
+    probe!("auth.hash_upgrade", Together, hash_upgrade),
     probe!("auth.lockout", Alone, lockout),
     probe!("auth.email_verify", Alone, email_verify),
     probe!("auth.password_reset", Alone, password_reset),
@@ -69,10 +70,7 @@ async fn password_hash(scene: &Scene) -> Outcome {
             return broken("setting a password of 84 bytes", "refused: bcrypt reads 72", format!("{}", answer.status));
         }
     }
-    if scene.stage.instance.setup().database.is_some() {
-        return Err(Miss::Unbuilt("the host part reads SQLite files only"));
-    }
-    let hashes = stored(scene)?;
+    let hashes = stored(scene).await?;
     if hashes.is_empty() {
         return unclear("no stored hash was found: the probe has no positive control");
     }
@@ -81,14 +79,72 @@ async fn password_hash(scene: &Scene) -> Outcome {
             return broken("reading every stored password hash", "the declared scheme at its floor or above", why);
         }
     }
+    // One of them is this person's: it opens with the password and with nothing else.
+    let (right, mistaken) = (person.password.clone(), wrong.clone());
+    let tried = hashes.clone();
+    let opened = copy::aside(move || tried.into_iter().find(|phc| opens(phc, &right)).map(|phc| opens(&phc, &mistaken))).await?;
+    match opened {
+        Some(false) => {}
+        Some(true) => return broken("opening a stored hash with another password", "it does not open", "it opens"),
+        None => return broken("opening the stored hashes with a password that signs in", "one of them opens", "none does"),
+    }
     Ok(Evidence::new()
         .count("stored hashes", hashes.len())
+        .word("opened by the password alone", "as the standard says")
         .word("all of scheme", if bcrypt { "bcrypt" } else { "argon2id" })
         .count("files with a plain password", 0))
 }
 
+/// Whether a hash in the standard form is of this password, computed here.
+fn opens(phc: &str, password: &str) -> bool {
+    if phc.starts_with("$2") {
+        return bcrypt::verify(password, phc.get(..60).unwrap_or(phc)).unwrap_or(false);
+    }
+    argon2id(phc, password).unwrap_or(false)
+}
+
+/// `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`, both in base64 without padding (the PHC string format).
+fn argon2id(phc: &str, password: &str) -> Option<bool> {
+    use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD as B64};
+    let mut parts = phc.strip_prefix("$argon2id$v=19$")?.split('$');
+    let (costs, salt, hash) = (parts.next()?, B64.decode(parts.next()?).ok()?, parts.next()?);
+    let cost = |name: &str| costs.split(',').find_map(|c| c.strip_prefix(name)?.parse::<u32>().ok());
+    // What was read from raw pages may go on behind the hash: 32 bytes are 43 letters.
+    let hash = B64.decode(hash.get(..43)?).ok()?;
+    let params = argon2::Params::new(cost("m=")?, cost("t=")?, cost("p=")?, Some(hash.len())).ok()?;
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let mut out = vec![0; hash.len()];
+    hasher.hash_password_into(password.as_bytes(), &salt, &mut out).ok()?;
+    Some(out == hash)
+}
+
+/// How a stored hash begins, whatever its scheme.
+const MARKERS: [&str; 9] = ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2", "$1$", "$5$", "$6$"];
+
+/// Every text column of the database server that holds something that looks like a password hash.
+async fn served(url: &str) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let running = tokio::spawn(connection);
+    let columns = "SELECT quote_ident(table_schema), quote_ident(table_name), quote_ident(column_name) \
+                   FROM information_schema.columns WHERE table_schema IN ('house', 'tenants') AND data_type = 'text'";
+    let mut out = BTreeSet::new();
+    for row in client.query(columns, &[]).await? {
+        let (schema, table, column): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let sql = format!("SELECT DISTINCT {column} FROM {schema}.{table} WHERE {column} LIKE '$%'");
+        let Ok(values) = client.query(&sql, &[]).await else { continue };
+        let texts = values.iter().map(|v| v.get::<_, String>(0));
+        out.extend(texts.filter(|text| MARKERS.iter().any(|m| text.starts_with(m))));
+    }
+    drop(client);
+    let _ended = running.await;
+    Ok(out)
+}
+
 /// Every text in control.db that looks like a password hash.
-fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
+async fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
+    if let Some(url) = &scene.stage.instance.setup().database {
+        return served(url).await.map_err(|_| Miss::Unclear("postgres: the hashes could not be read".to_owned()));
+    }
     let to = scene.stage.instance.scratch().join(format!("control-{}.db", random::hex(4)));
     let control =
         copy::files(scene.stage.instance.data())?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db"));
@@ -97,7 +153,7 @@ fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
         copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
         let bytes = std::fs::read(&to)?;
         let _gone = std::fs::remove_file(&to);
-        for marker in ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "$pbkdf2", "$1$", "$5$", "$6$"] {
+        for marker in MARKERS {
             let mut rest = bytes.as_slice();
             while let Some(at) = crate::wire::find(rest, marker.as_bytes()) {
                 let text: Vec<u8> = rest
@@ -131,6 +187,27 @@ fn strong(phc: &str, bcrypt: bool) -> Result<(), String> {
     let value = |name: &str| parameters.split(',').find_map(|p| p.strip_prefix(name)?.parse::<u32>().ok()).unwrap_or(0);
     let (m, t, p) = (value("m="), value("t="), value("p="));
     if m >= 19_456 && t >= 2 && p >= 1 { Ok(()) } else { Err(format!("argon2id with m={m}, t={t}, p={p}")) }
+}
+
+async fn hash_upgrade(scene: &Scene) -> Outcome {
+    if scene.stage.door() != Door::Delegated {
+        return Err(Miss::Unbuilt("shown where identity is delegated; a weaker hash that is replaced at sign-in is not planted yet"));
+    }
+    // Whoever brings a password along is turned down, so that nothing is hashed that nobody needs.
+    let mut refused = 0;
+    for password in ["Rowan-plain-word-1", "$2a$05$abcdefghijklmnopqrstuu5Lr0g67tHJ6zpbP7kkEJUhuHqBVBC6W", "5f4dcc3b5aa765d61d8327deb882cf99"] {
+        let order = json!({"do": "member.add", "as": "verify", "tenant": scene.a.id, "name": "Canary", "role": scene.a.owner()?.role,
+            "email": format!("import-{}@canary.example", random::hex(4)), "subject": format!("sub-{}", random::hex(4)), "password": password});
+        if scene.stage.instance.admin(&order).await.is_ok() {
+            return broken("bringing in a person with a password", "turned down", "taken");
+        }
+        refused += 1;
+    }
+    let hashes = stored(scene).await?;
+    if !hashes.is_empty() {
+        return broken("searching the databases for password hashes of any kind", "0", format!("{}", hashes.len()));
+    }
+    Ok(Evidence::new().count("people with a password turned down", refused).count("hashes, old or new", 0))
 }
 
 /// Tries, slowly enough for the rate of one account, and returns the answer.

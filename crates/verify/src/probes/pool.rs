@@ -130,7 +130,7 @@ async fn tables(
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let running = tokio::spawn(connection);
     let sql = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n \
-               ON n.oid = c.relnamespace WHERE n.nspname = 'tenants' AND c.relkind = 'r' AND c.relname IN ($1, 'c_' || $1, 'r_' || $1)";
+               ON n.oid = c.relnamespace WHERE n.nspname = 'tenants' AND c.relkind = 'r' AND c.relname = $1::text";
     let rows = client.query(sql, &[&collection]).await?;
     for row in &rows {
         let name: String = row.get(0);

@@ -34,6 +34,8 @@ pub(super) struct Wish<'w> {
     pub(super) variables: &'w [(&'w str, &'w str)],
     /// More arguments.
     pub(super) arguments: &'w [&'w str],
+    /// Whether its log goes to standard error, as it does by itself.
+    pub(super) said: bool,
     /// Another certificate key than the instance's.
     pub(super) key: Option<&'w Path>,
 }
@@ -55,6 +57,8 @@ pub(super) struct Side {
     pub(super) net: Net,
     /// Its data.
     pub(super) data: PathBuf,
+    /// What it says on standard error.
+    pub(super) err: PathBuf,
 }
 
 impl Side {
@@ -67,9 +71,12 @@ impl Side {
         let (key, cert) = (home.join("key.pem"), home.join("cert.pem"));
         let mut command = Command::new(&instance.setup().binary);
         command.arg("serve").arg(wish.folder.unwrap_or(&instance.setup().folder)).arg("--data").arg(&data);
-        command.args(["--listen", "127.0.0.1:0", "--no-demo", "--steer", "stdin", "--tls"]);
+        command.args(["--listen", "127.0.0.1:0", "--no-demo", "--no-watch", "--tls"]);
         command.arg(format!("{},{}", cert.display(), wish.key.unwrap_or(&key).display()));
-        command.arg("--ready-file").arg(&ready).arg("--log").arg(file("log")).args(wish.arguments);
+        command.arg("--ready-file").arg(&ready).args(wish.arguments);
+        if !wish.said {
+            command.arg("--log").arg(file("log"));
+        }
         command.envs(instance.secrets.iter()).env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));
         for (name, value) in wish.variables {
             if value.is_empty() {
@@ -101,7 +108,7 @@ impl Side {
         };
         let net =
             Net { address: SocketAddr::from(([127, 0, 0, 1], port)), tls: instance.net.tls.clone(), clear: false };
-        Ok(Start::Up(Box::new(Self { _child: child, pid, net, data })))
+        Ok(Start::Up(Box::new(Self { _child: child, pid, net, data, err })))
     }
     /// Starts one that must come up.
     pub(super) async fn up(scene: &Scene, wish: &Wish<'_>) -> Result<Box<Self>, Miss> {

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{plain_with, probe};
+use super::{
+    plain_with, probe,
+    side::{Side, Wish, edited},
+};
 use crate::{
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     hello::{self, Said},
@@ -160,6 +163,47 @@ async fn ended(stream: &mut tokio::net::TcpStream) -> bool {
     matches!(tokio::time::timeout(Duration::from_millis(10), stream.read(&mut byte)).await, Ok(Ok(0) | Err(_)))
 }
 
+/// Bodies that stall, and bodies that trickle, on a server of the same app with shorter times: how long each was suffered.
+async fn slow_bodies(scene: &Scene) -> Result<(Duration, Duration), Miss> {
+    let folder = edited(scene, |app, page| {
+        let short = |line: &str| {
+            let Some(rest) = line.trim_start().strip_prefix("flood").filter(|r| r.trim_start().starts_with("= {")) else {
+                return line.to_owned();
+            };
+            let kept = rest.split_once('{').map_or("", |(_, r)| r).split('}').next().unwrap_or_default();
+            let kept: Vec<&str> = kept.split(',').filter(|p| !p.contains("body_idle") && !p.contains("total")).collect();
+            format!("flood = {{ {}, body_idle = \"2 s\", total = \"5 s\" }}", kept.join(",").trim())
+        };
+        (app.lines().map(short).collect::<Vec<_>>().join("\n"), page)
+    })?;
+    let side = Side::up(scene, &Wish { folder: Some(&folder), ..Wish::default() }).await?;
+    let client = side.client(scene, &scene.app.domain);
+    let head = format!("POST /csp-report HTTP/1.1\r\nhost: {}\r\ncontent-type: application/csp-report\r\ncontent-length: 900\r\n\r\n{{", client.host);
+    let cut = async |every: Duration, limit: Duration, what: &str| {
+        let mut link = client.link().await?;
+        let began = Instant::now();
+        link.send(head.as_bytes()).await?;
+        while began.elapsed() < limit {
+            if link.closed_within(every).await || link.send(b" ").await.is_err() {
+                return Ok(began.elapsed());
+            }
+        }
+        broken(what, "cut off at its deadline", format!("still taken after {} s", limit.as_secs()))
+    };
+    let stalled = async {
+        let mut link = client.link().await?;
+        let began = Instant::now();
+        link.send(head.as_bytes()).await?;
+        match tokio::time::timeout(Duration::from_secs(6), link.answer(false)).await {
+            Ok(Ok(answer)) if answer.status != 408 => broken("a body that stalls", "408", format!("{}", answer.status)),
+            Ok(_) => Ok(began.elapsed()),
+            Err(_) => broken("a body that stalls for 6 s where 2 s are allowed", "408 or closed", "still open"),
+        }
+    };
+    let (idle, total) = tokio::join!(stalled, cut(Duration::from_millis(700), Duration::from_secs(9), "a body sent byte by byte"));
+    Ok((idle?, total?))
+}
+
 async fn flood_caps(scene: &Scene) -> Outcome {
     let flood = scene.app.edge.flood;
     let net = &scene.stage.instance.net;
@@ -206,7 +250,8 @@ async fn flood_caps(scene: &Scene) -> Outcome {
         }
         open
     };
-    let (cut, open) = tokio::join!(slow_done, idle_done);
+    let (cut, open, bodies) = tokio::join!(slow_done, idle_done, slow_bodies(scene));
+    let (idle, total) = bodies?;
     let Some(took) = cut else {
         return broken(
             "a header sent byte by byte",
@@ -239,5 +284,7 @@ async fn flood_caps(scene: &Scene) -> Outcome {
         .count("connections from one address", limit)
         .count("more closed at once", closed)
         .millis("slow header cut after", took)
+        .millis("stalled body cut after", idle)
+        .millis("trickling body cut after", total)
         .count("others refused meanwhile", 0))
 }

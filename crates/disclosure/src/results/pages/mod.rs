@@ -35,13 +35,7 @@ fn mark(verdict: Verdict) -> Markup {
 }
 
 /// A document; `shown`: verdicts whose marks it has; `refresh`: seconds until it is asked for again.
-fn document(
-    app: &App,
-    title: &str,
-    nonce: &str,
-    (shown, refresh): (&[Verdict], Option<u32>),
-    body: &Markup,
-) -> String {
+fn document(app: &App, title: &str, nonce: &str, (shown, refresh): (&[Verdict], Option<u32>), body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {

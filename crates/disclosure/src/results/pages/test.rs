@@ -27,7 +27,7 @@ pub(crate) fn test(d: &Disclosure, claim: &PageClaim, test: Option<&Test>, now: 
                     dl {
                         @for check in found.get("checks").and_then(Value::as_array).into_iter().flatten() {
                             @let id = text(check, "check");
-                            dt { "We tested" } dd { (manifest::check(&id).map_or("", |c| c.statement)) }
+                            dt { "We test" } dd { (manifest::check(&id).map_or("", |c| c.statement)) }
                             dt { "We saw" } dd { (text(check, "verdict")) @if !text(check, "saw").is_empty() { ": " (text(check, "saw")) } }
                         }
                     }

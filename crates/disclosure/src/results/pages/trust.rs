@@ -61,9 +61,10 @@ fn strip(d: &Disclosure, view: &View) -> Markup {
     let wrong: Vec<&Shown> = view.claims.iter().filter(|c| c.judged.verdict.alarming()).collect();
     let mut wrong = wrong;
     wrong.sort_by_key(|c| c.judged.verdict);
+    let bad = wrong.first().is_some_and(|c| c.judged.verdict == Verdict::Failing);
     html! {
         @if !wrong.is_empty() {
-            section.r aria-label="What does not hold now" {
+            section.r.o[!bad] aria-label="What does not hold now" {
                 @for shown in wrong.iter().take(12) {
                     @if let Some(claim) = d.page().claims.get(shown.at) {
                         p {
