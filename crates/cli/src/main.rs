@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod command;
+mod keys;
 mod screen;
 
 use clap::Parser as _;

@@ -49,6 +49,7 @@ use route::Section;
 
 pub use claims::CLAIMS;
 pub use schema::tables;
+pub use seal::columns;
 pub use seed::Seed;
 pub use shelf::Records;
 

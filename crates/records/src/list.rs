@@ -71,6 +71,10 @@ pub(crate) async fn many(records: &Records, shelf: &Shelf, tx: &Tx<Read>, input:
     let filter = input.query("filter").filter(|t| !t.trim().is_empty());
     let tree = filter.map(|text| filter::read(&scope(records, shelf, permit, readable), text)).transpose()?;
     let home = permit.principal().home();
+    let tree = match tree {
+        Some(tree) => Some(filter::blinded(records, shelf, home, tree).await?),
+        None => None,
+    };
     let sorted = input.query("sort").unwrap_or("");
     let question = Question { home, collection: shelf.def.id, filter: filter.unwrap_or(""), sort: sorted };
     let cursor = input.query("cursor").map(|c| question.read(&records.cursors, &records.vault, c, keys.len()));

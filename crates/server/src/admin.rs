@@ -38,6 +38,8 @@ struct Order {
     role: Option<String>,
     password: Option<String>,
     subject: Option<String>,
+    #[serde(default)]
+    values: Vec<String>,
     method: Option<String>,
     path: Option<String>,
     #[serde(rename = "type")]
@@ -130,7 +132,17 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             "nodes": 1,
             "regions": server.app.regions.iter().map(|r| r.id).collect::<Vec<_>>(),
             "engine": server.engine,
+            "openings": server.vault.openings(),
         })),
+        "keys.status" => crate::rotation::status(server).await,
+        "keys.rotate" => {
+            let tenant = match order.tenant.as_deref() {
+                Some(_) => Some(server.named(order.tenant.as_deref()).await?),
+                None => None,
+            };
+            crate::rotation::now(server, who, tenant).await
+        }
+        "keys.rewrap" => crate::rotation::root(server, who).await,
         "tenant.create" => {
             let slug = order.slug.as_deref().ok_or(Failure::bad("`slug` is missing"))?;
             let wish = people::Wish {
@@ -178,6 +190,14 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             };
             let user = people::join(server, who, tenant, &person).await?;
             Ok(json!({"user": user}))
+        }
+        "audit.erase" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let subject = order.subject.ok_or(Failure::bad("`subject` is missing"))?;
+            let who = server.operator(who, tenant).await?;
+            let permit: Permit<Write> = server.access.permit(who, may("audit", "manage"), "audit.erased", true).await?;
+            let (_, count) = audit::erase(Tx::open(&server.store, permit), &subject, &order.values).await?;
+            Ok(json!({"leaves": count}))
         }
         "user.deactivate" => {
             let email = order.email.ok_or(Failure::bad("`email` is missing"))?;

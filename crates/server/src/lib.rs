@@ -4,6 +4,7 @@
 mod admin;
 mod assemble;
 mod clock;
+mod closing;
 mod demo;
 mod health;
 mod jobs;
@@ -15,6 +16,7 @@ mod pipeline;
 mod preface;
 mod ready;
 mod replay;
+mod rotation;
 mod router;
 mod settings;
 mod site;
@@ -55,6 +57,10 @@ pub struct Server {
     rng: Arc<dyn Rng>,
     store: Store,
     vault: encryption::Vault,
+    /// Where sealed values lie.
+    sealed: encryption::Columns,
+    /// Wakes the keeper of keys.
+    rotate: tokio::sync::Notify,
     monitor: Monitor,
     transport: Transport,
     tenancy: Arc<Tenancy>,
@@ -64,6 +70,7 @@ pub struct Server {
     #[expect(dead_code, reason = "the sections' own routes use it until verdicts come in")]
     disclosure: Arc<disclosure::Disclosure>,
     records: Arc<Records>,
+    audit: Arc<audit::Audit>,
     router: Router,
     /// Each with what wakes it before its time.
     jobs: Vec<(Job, tokio::sync::Notify)>,

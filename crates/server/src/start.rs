@@ -16,7 +16,7 @@ use transport::Mode;
 use crate::{
     Machine, Ready, Server, Settings, admin,
     assemble::{Parts, assemble},
-    demo, jobs, listen, metrics,
+    closing, demo, jobs, listen, metrics, rotation,
     settings::{self, Kept},
 };
 
@@ -212,6 +212,8 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     }
     jobs::start(&server);
     jobs::publish(&server);
+    closing::start(&server);
+    rotation::start(&server);
     let stop = Arc::new(tokio::sync::Notify::new());
     if let Some(address) = settings.http {
         plain(&server, address).await?;

@@ -10,12 +10,15 @@ mod headers;
 mod host;
 mod input;
 mod limits;
+mod log;
 mod markup;
 mod origin;
 mod password;
+mod rest;
 mod session;
 mod tenant;
 mod transport;
+mod vault;
 
 use crate::{evidence::Miss, plan::Probe, run::Scene, wire::Answer};
 
@@ -30,8 +33,11 @@ pub(crate) use probe;
 /// Every probe there is; long ones first, so that they run beside the rest.
 pub fn all() -> impl Iterator<Item = &'static Probe> {
     let groups = [
+        vault::PROBES,
+        rest::PROBES,
         transport::PROBES,
         audit::PROBES,
+        log::PROBES,
         access::PROBES,
         host::PROBES,
         input::PROBES,
