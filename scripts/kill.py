@@ -237,4 +237,5 @@ def main():
         sys.exit("nothing was written: this proves nothing")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,22 @@
-use std::collections::BTreeMap;
+mod export;
+mod proofs;
+mod published;
 
-use bytes::Bytes;
-use futures_util::stream;
-use http::{StatusCode, header};
+use std::{collections::BTreeMap, sync::Arc};
+
 use kernel::{Failure, Read, Time};
-use route::{Asking, Body, Changing, Done, Reply, Route, get, get_audited, may};
+use route::{Asking, Route, get, get_audited, may, with};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Head, Own, Tx};
-use tokio::sync::mpsc::Receiver;
+use store::{Head, Tx};
 
 use crate::{
     leaf::{Leaf, leaf_hash},
+    merkle::Frontier,
+    seal::Audit,
     sql::{self, Stored},
+    tree::{Nodes, State},
     verify::{Broken, Checker, Why},
 };
 
@@ -24,12 +27,24 @@ const SCAN: usize = 20_000;
 /// Leaves read from the store at once.
 const SLICE: usize = 500;
 
-pub(crate) fn routes() -> Vec<Route> {
+pub(crate) fn routes(audit: &Arc<Audit>) -> Vec<Route> {
     let route = |path: &str, tier, serve| Route { path: path.into(), action: may("audit", "read"), tier, serve };
+    let open = |path: &str, serve| Route { path: path.into(), action: may("public", "read"), tier: "api", serve };
+    let house = |path: &str, serve| Route { path: path.into(), action: may("house", "read"), tier: "api", serve };
     vec![
         route("/api/v1/audit", "api", get(list)),
-        route("/api/v1/audit/export", "exports", get_audited("audit.exported", export)),
+        route("/api/v1/audit/export", "exports", get_audited("audit.exported", with(audit, export::export))),
         route("/api/v1/audit/check", "exports", get(check)),
+        route("/api/v1/audit/checkpoint", "api", get(published::checkpoint)),
+        route("/api/v1/audit/days", "api", get(with(audit, published::days))),
+        route("/api/v1/audit/proofs/{leaf}", "api", get(proofs::inclusion)),
+        route("/api/v1/audit/consistency", "api", get(proofs::consistency)),
+        route("/audit/checkpoint", "api", get(published::checkpoint)),
+        route("/audit/tile/{*path}", "api", get(published::tile)),
+        open("/.well-known/jwks.json", get(with(audit, published::keys))),
+        open("/audit/verify.html", get(with(audit, crate::pages::verify))),
+        house("/audit/instance", get(with(audit, published::instance))),
+        house("/audit/instance/{day}", get(with(audit, published::instance_day))),
     ]
 }
 
@@ -196,34 +211,6 @@ async fn items(tx: &Tx<Read>, found: Vec<(i64, Vec<u8>)>) -> Result<Vec<Item>, F
     found.into_iter().map(item).collect()
 }
 
-/// The whole log up to here, a leaf a line.
-async fn export(call: Changing<()>) -> Result<Done<Reply>, Failure> {
-    let (size, ..) = end(call.tx.all(&sql::HEAD, ()).await?);
-    let leaves = call.tx.stream(&sql::BODIES, (size,));
-    let receipt = call.tx.batch::<Own>("audit").commit().await?;
-    let reply = Reply::new(StatusCode::OK, Body::Stream(Box::pin(stream::unfold(leaves, lines))))
-        .with(header::CONTENT_TYPE, "application/jsonl")
-        .with(header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\"");
-    Ok(Done::ok(receipt, reply))
-}
-
-type Leaves = Receiver<Result<(Vec<u8>,), Failure>>;
-
-async fn lines(mut leaves: Leaves) -> Option<(Result<Bytes, Failure>, Leaves)> {
-    let mut ready = Vec::new();
-    leaves.recv_many(&mut ready, SLICE).await;
-    if ready.is_empty() {
-        return None;
-    }
-    let text = ready.into_iter().try_fold(Vec::new(), |mut text, leaf| {
-        let (body,) = leaf?;
-        text.extend_from_slice(&body);
-        text.push(b'\n');
-        Ok(text)
-    });
-    Some((text.map(Bytes::from), leaves))
-}
-
 /// What a check of the whole log found.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Checked {
@@ -231,12 +218,14 @@ pub(crate) struct Checked {
     pub(crate) intact: bool,
     /// Leaves in the log.
     pub(crate) size: u64,
+    /// The oldest leaf that is kept: those before have served their time.
+    pub(crate) first: u64,
     /// Hash of the last leaf that holds, hex.
     pub(crate) head: String,
     /// Place of the first link that does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) broken_at: Option<u64>,
-    /// What does not hold there: `not_a_leaf`, `place`, `prev`, `changed`, `time`, `short`, `long`, `end`.
+    /// What does not hold there: `not_a_leaf`, `place`, `prev`, `changed`, `time`, `short`, `long`, `end`, `root`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<&'static str>,
 }
@@ -247,14 +236,14 @@ pub(crate) async fn check(call: Asking<()>) -> Result<Checked, Failure> {
     let last = tx.maybe(&sql::BACKWARD, (0, i64::MAX, 1)).await?;
     let (size, hash, at) = end(tx.all(&sql::HEAD, ()).await?);
     let recorded = Head { size: size.unsigned_abs(), hash, at };
-    let mut checker = Checker::default();
+    let mut walk = Walk::begin(&tx).await?;
     let verdict = loop {
-        let low = i64::try_from(checker.head().size).unwrap_or(i64::MAX);
+        let low = i64::try_from(walk.checker.head().size).unwrap_or(i64::MAX);
         let stored = tx.all(&sql::FORWARD, (low, size, whole(SLICE))).await?;
         if stored.is_empty() {
-            break checker.clone().finish(&recorded).map(drop);
+            break walk.checker.clone().finish(&recorded).map(drop);
         }
-        if let Err(broken) = walk(&mut checker, stored) {
+        if let Err(broken) = walk.on(stored) {
             break Err(broken);
         }
         tokio::task::yield_now().await;
@@ -264,24 +253,56 @@ pub(crate) async fn check(call: Asking<()>) -> Result<Checked, Failure> {
     Ok(Checked {
         intact: verdict.is_ok(),
         size: recorded.size,
-        head: hex::encode(checker.head().hash),
+        first: walk.floor,
+        head: hex::encode(walk.checker.head().hash),
         broken_at: verdict.err().map(|broken| broken.seq),
         why: verdict.err().map(|broken| broken.why.word()),
     })
 }
 
-fn walk(checker: &mut Checker, stored: Vec<Stored>) -> Result<(), Broken> {
-    for (place, body, hash) in stored {
-        let seq = checker.head().size;
-        if place.unsigned_abs() != seq {
-            return Err(Broken { seq, why: Why::Place { found: place.unsigned_abs() } });
+/// A walk along the stored log, from where it was pruned, past what was published.
+struct Walk {
+    checker: Checker,
+    tree: Frontier,
+    floor: u64,
+    published: State,
+}
+
+impl Walk {
+    async fn begin(tx: &Tx<Read>) -> Result<Self, Failure> {
+        let reader = tx.reader();
+        let published = State::load(&reader).await?;
+        let floor = tx.maybe(&sql::FLOOR, ()).await?.map_or(0, |(floor,)| floor.unsigned_abs());
+        let fresh =
+            || Self { checker: Checker::default(), tree: Frontier::default(), floor: 0, published: published.clone() };
+        if floor == 0 {
+            return Ok(fresh());
         }
-        if hash != leaf_hash(&body) {
-            return Err(Broken { seq, why: Why::Changed });
-        }
-        checker.push(&body)?;
+        // What was pruned is known by its hashes.
+        let Some(mut nodes) = Nodes::full(&reader, &published) else { return Ok(fresh()) };
+        let hash = nodes.range(floor - 1, floor).await?;
+        let peaks = nodes.peaks(0, floor).await?;
+        let tree = Frontier::new(floor, peaks).ok_or_else(damaged)?;
+        Ok(Self { checker: Checker::from(Head { size: floor, hash, at: Time(i64::MIN) }), tree, floor, published })
     }
-    Ok(())
+
+    fn on(&mut self, stored: Vec<Stored>) -> Result<(), Broken> {
+        for (place, body, stored) in stored {
+            let (seq, hash) = (self.checker.head().size, leaf_hash(&body));
+            if place.unsigned_abs() != seq {
+                return Err(Broken { seq, why: Why::Place { found: place.unsigned_abs() } });
+            }
+            if stored != hash {
+                return Err(Broken { seq, why: Why::Changed });
+            }
+            self.checker.push_hashed(&body, hash)?;
+            self.tree.push(hash);
+            if self.tree.size() == self.published.head.size && self.tree.root() != self.published.root {
+                return Err(Broken { seq, why: Why::Root });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The recorded end; the beginning when nothing was written yet.

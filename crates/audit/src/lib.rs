@@ -12,19 +12,35 @@
 
 mod chained;
 mod claims;
+mod file;
 mod http;
+mod instance;
 mod jcs;
+mod keep;
 mod leaf;
+pub mod merkle;
+mod note;
+mod offline;
 mod pages;
+mod seal;
 mod sql;
+mod tile;
 mod trail;
+mod tree;
 mod verify;
 
 pub use chained::{COMMITMENT, Chained, commitment};
 pub use claims::CLAIMS;
+pub use instance::{ENTRY, label, root as instance_root, value as instance_value};
+pub use keep::erase;
 pub use leaf::{Leaf, leaf_hash};
+
+pub use note::{Checkpoint, Vkey, proof_file, read_proof};
+pub use offline::{Fault, Report, Trust, verify_export, verify_with};
+pub use seal::{Audit, Means, Sealed, began, date, day_of, days, publish, tidy};
+pub use sql::tables;
 pub use trail::{Trace, of_target};
-pub use verify::{Broken, Checker, Report, Why, check, verify_export};
+pub use verify::{Broken, Checker, Why, check};
 
 /// The console's pages of the log.
 #[must_use]
@@ -32,8 +48,8 @@ pub fn pages(frame: &std::sync::Arc<route::page::Frame>) -> route::Section {
     route::Section { routes: pages::routes(frame), ..route::Section::default() }
 }
 
-/// The section: reading, exporting and checking a tenant's log.
+/// The section: reading, publishing, proving, exporting and checking a tenant's log.
 #[must_use]
-pub fn section() -> route::Section {
-    route::Section { routes: http::routes(), claims: CLAIMS.to_vec(), ..route::Section::default() }
+pub fn section(audit: &std::sync::Arc<Audit>) -> route::Section {
+    route::Section { routes: http::routes(audit), claims: CLAIMS.to_vec(), ..route::Section::default() }
 }

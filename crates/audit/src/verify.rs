@@ -1,8 +1,7 @@
 //! The whole chain, leaf by leaf. Pure: bytes in, verdict out.
 
-use std::{fmt, io::BufRead};
+use std::fmt;
 
-use kernel::Time;
 use store::Head;
 
 use crate::leaf::{Leaf, leaf_hash};
@@ -38,6 +37,8 @@ pub enum Why {
     Long,
     /// The last leaf is not the one recorded as the end.
     End,
+    /// Leaves up to here link, and are not those that were published: they were rewritten together.
+    Root,
 }
 
 impl Why {
@@ -53,6 +54,7 @@ impl Why {
             Self::Short => "short",
             Self::Long => "long",
             Self::End => "end",
+            Self::Root => "root",
         }
     }
 }
@@ -68,6 +70,12 @@ impl fmt::Display for Broken {
             Why::Time => write!(f, "leaf {seq} is earlier than the leaf before it"),
             Why::Short => write!(f, "the log ends before leaf {seq}, which was written: its end was cut off"),
             Why::Long => write!(f, "leaf {seq} lies past the recorded end of the log"),
+            Why::Root => {
+                write!(
+                    f,
+                    "the leaves up to {seq} link, and are not those that were signed: they were rewritten together"
+                )
+            }
             Why::End => write!(f, "leaf {seq}, the last, is not the one that was written last"),
         }
     }
@@ -95,6 +103,10 @@ impl Checker {
     /// # Errors
     /// The link that does not hold; the walk is over then.
     pub fn push(&mut self, body: &[u8]) -> Result<(), Broken> {
+        self.push_hashed(body, leaf_hash(body))
+    }
+    /// As [`Checker::push`], where the leaf's hash is known.
+    pub(crate) fn push_hashed(&mut self, body: &[u8], hash: [u8; 32]) -> Result<(), Broken> {
         let seq = self.head.size;
         let broken = |why| Broken { seq, why };
         let leaf = Leaf::parse(body).ok_or(broken(Why::NotALeaf))?;
@@ -108,7 +120,7 @@ impl Checker {
         if seq > 0 && at < self.head.at {
             return Err(broken(Why::Time));
         }
-        self.head = Head { size: seq + 1, hash: leaf_hash(body), at };
+        self.head = Head { size: seq + 1, hash, at };
         Ok(())
     }
     /// Compares the end reached with the one recorded elsewhere: without it, leaves cut off the end are not missed.
@@ -139,46 +151,6 @@ pub fn check<B: AsRef<[u8]>>(leaves: impl IntoIterator<Item = B>) -> Result<Head
         checker.push(leaf.as_ref())?;
     }
     Ok(checker.head)
-}
-
-/// What a check of an exported log found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Leaves that hold, from the first on.
-    pub leaves: u64,
-    /// Hash of the last of them, hex.
-    pub head: String,
-    /// Time of the first leaf.
-    pub first: Option<Time>,
-    /// Time of the last leaf that holds.
-    pub last: Option<Time>,
-    /// The first link that does not hold.
-    pub broken: Option<Broken>,
-}
-
-/// Longest line of an export that is read: a leaf is far shorter.
-const LINE: u64 = 4 << 20;
-
-/// Checks an exported log: a leaf a line.
-///
-/// # Errors
-/// When the reader fails.
-pub fn verify_export(mut from: impl BufRead) -> std::io::Result<Report> {
-    let (mut checker, mut first, mut broken) = (Checker::default(), None, None);
-    let mut line = Vec::new();
-    while broken.is_none() {
-        line.clear();
-        let read = std::io::Read::take(&mut from, LINE).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            break;
-        }
-        let body = line.strip_suffix(b"\n").unwrap_or(&line);
-        broken = checker.push(body).err();
-        first = first.or_else(|| broken.is_none().then_some(checker.head.at));
-    }
-    let head = checker.head;
-    let last = (head.size > 0).then_some(head.at);
-    Ok(Report { leaves: head.size, head: hex::encode(head.hash), first, last, broken })
 }
 
 #[cfg(test)]

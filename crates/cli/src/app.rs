@@ -121,25 +121,49 @@ pub fn matrix(folder: &Path) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A checkpoint out of what people save: the note itself, a key set, or an older export.
+fn saved_checkpoint(file: &Path) -> Result<String, ExitCode> {
+    let text = fs::read_to_string(file).map_err(|e| screen::refuse(&format!("{}: {e}", file.display())))?;
+    let first = text.split_once('\n').map_or(text.as_str(), |(first, _)| first);
+    let json = serde_json::from_str::<serde_json::Value>(&text).or_else(|_| serde_json::from_str(first));
+    let Ok(json) = json else { return Ok(text) };
+    let note = json.get("checkpoint").or_else(|| json.get("checkpoints")?.get(0)?.get("checkpoint"));
+    let note = note.and_then(serde_json::Value::as_str).map(str::to_owned);
+    note.ok_or_else(|| screen::refuse(&format!("{}: holds no checkpoint", file.display())))
+}
+
 /// `audit verify`.
-pub fn audit_verify(file: &Path) -> Result<ExitCode, ExitCode> {
-    let open = fs::File::open(file).map_err(|e| screen::refuse(&format!("{}: {e}", file.display())))?;
-    let report = audit::verify_export(std::io::BufReader::new(open))
-        .map_err(|e| screen::refuse(&format!("{}: {e}", file.display())))?;
+pub fn audit_verify(file: &Path, since: Option<&Path>, key: Option<&str>) -> Result<ExitCode, ExitCode> {
+    let key = match key {
+        None => None,
+        Some(text) => Some(audit::Vkey::parse(text).ok_or_else(|| screen::refuse("--key: name+hash+key is expected"))?),
+    };
+    let trust = audit::Trust { since: since.map(saved_checkpoint).transpose()?, key };
+    let words = |e: std::io::Error| screen::refuse(&format!("{}: {e}", file.display()));
+    let open = fs::File::open(file).map_err(words)?;
+    let report = audit::verify_with(open, &trust).map_err(words)?;
     let span = match (report.first, report.last) {
         (Some(first), Some(last)) => format!(", {first} to {last}"),
         _ => String::new(),
     };
-    match report.broken {
-        None => {
-            screen::print(&format!("whole: {} leaves{span}\nhead   {}", report.leaves, report.head));
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(broken) => {
-            screen::print(&format!("broken: {broken}\n{} leaves before it hold{span}", report.leaves));
-            Ok(ExitCode::FAILURE)
-        }
+    if let Some(fault) = report.fault {
+        screen::print(&format!("broken: {fault}\n{} leaves before it hold{span}", report.leaves));
+        return Ok(ExitCode::FAILURE);
     }
+    screen::print(&format!("whole: {} leaves{span}\nhead   {}", report.leaves, report.head));
+    match report.checkpoint {
+        Some(signed) => {
+            screen::print(&format!("signed {} of size {}, root {}", signed.origin, signed.size, signed.root()));
+            if trust.key.is_none() {
+                screen::print("       by the key that the file names itself: give --key to hold it against yours");
+            }
+        }
+        None => screen::print("       bare lines: whether they are the newest, only a checkpoint tells"),
+    }
+    if let Some(size) = report.since {
+        screen::print(&format!("agrees with the saved checkpoint of size {size}"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `serve`.

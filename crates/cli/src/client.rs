@@ -45,11 +45,16 @@ fn answer(from: &mut impl std::io::BufRead) -> Result<Value, ExitCode> {
     }
 }
 
+/// Sends one order; what comes back.
+pub fn ask(data: &Path, order: &Value) -> Result<Value, ExitCode> {
+    let mut stream = connect(data)?;
+    send(&mut stream, order)?;
+    answer(&mut BufReader::new(stream))
+}
+
 /// Sends one order and prints what comes back.
 pub fn act(data: &Path, order: Value) -> Result<ExitCode, ExitCode> {
-    let mut stream = connect(data)?;
-    send(&mut stream, &order)?;
-    let ok = answer(&mut BufReader::new(stream))?;
+    let ok = ask(data, &order)?;
     match &ok {
         Value::Array(items) => items.iter().for_each(|item| screen::print(&line_of(item))),
         other => screen::print(&line_of(other)),
@@ -145,8 +150,13 @@ pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path:
 /// Streams `GET .../records/export` into a file.
 pub fn export(data: &Path, operator: &str, tenant: &str, collection: &str, path: &Path) -> Result<ExitCode, ExitCode> {
     let format = format_of(path)?;
-    let mut stream = connect(data)?;
     let route = format!("/api/v1/collections/{collection}/records/export?format={format}");
+    fetch(data, operator, tenant, &route, path)
+}
+
+/// Streams the answer of a `GET` into a file.
+pub fn fetch(data: &Path, operator: &str, tenant: &str, route: &str, path: &Path) -> Result<ExitCode, ExitCode> {
+    let mut stream = connect(data)?;
     send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "GET", "path": route}))?;
     let _closed = stream.shutdown(Shutdown::Write);
     let mut reader = BufReader::new(stream);

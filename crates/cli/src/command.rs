@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{app, attest, client, desk, prove, screen, watch};
+use crate::{app, attest, client, desk, keys, prove, screen, watch};
 
 /// A multi-tenant SaaS backend whose security page is executable.
 #[derive(Parser)]
@@ -128,6 +128,9 @@ enum Command {
     Incident(desk::Incident),
     /// Since when each secret of a running server is the same.
     Secrets(desk::Desk),
+    /// The keys of a running server.
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 #[derive(clap::Args)]
@@ -256,11 +259,73 @@ enum User {
 }
 
 #[derive(Subcommand)]
+enum Keys {
+    /// Show roots, versions, ages, and what is still sealed under old keys.
+    Status {
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Give every tenant a new key now; what is stored is sealed anew in the background.
+    Rotate {
+        #[command(flatten)]
+        acting: Acting,
+        /// Only this tenant: slug or id.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Instead, wrap every key with the next root (the root's variable with _NEXT behind its name, or the key
+        /// service's newest version).
+        #[arg(long, conflicts_with = "tenant")]
+        root: bool,
+        /// Stay until nothing is left under the old keys.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum Audit {
     /// Check an exported log, without any server.
     Verify {
         /// JSON lines, as exported.
         file: PathBuf,
+        /// A checkpoint saved earlier: a signed note, a key set, or an older export.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        /// The log's key: name+hash+key, as its key set has it.
+        #[arg(long, value_name = "VKEY")]
+        key: Option<String>,
+    },
+    /// Take a tenant's log out of a running server, with its checkpoint and proof.
+    Export {
+        #[command(flatten)]
+        acting: Acting,
+        /// The file to write.
+        file: PathBuf,
+        /// The tenant's slug or id.
+        #[arg(long)]
+        tenant: String,
+        /// Not earlier than this time (RFC 3339).
+        #[arg(long)]
+        from: Option<String>,
+        /// Earlier than this time.
+        #[arg(long)]
+        to: Option<String>,
+        /// The leaves alone, for other programs.
+        #[arg(long)]
+        bare: bool,
+    },
+    /// Erase what a tenant's log knows of a person; every proof still holds.
+    Erase {
+        #[command(flatten)]
+        acting: Acting,
+        /// The tenant's slug or id.
+        #[arg(long)]
+        tenant: String,
+        /// The person's id.
+        subject: String,
+        /// Values to erase wherever they stand: addresses, names.
+        #[arg(long = "value")]
+        values: Vec<String>,
     },
 }
 
@@ -343,7 +408,35 @@ impl Cli {
                 let data = data_of(&acting.app, acting.data)?;
                 client::act(&data, serde_json::json!({"do": "csp.list", "as": acting.operator}))
             }
-            Command::Audit(Audit::Verify { file }) => app::audit_verify(&file),
+            Command::Keys(Keys::Status { acting }) => {
+                keys::status(&data_of(&acting.app, acting.data)?, &acting.operator)
+            }
+            Command::Keys(Keys::Rotate { acting, tenant, root, wait }) => {
+                let data = data_of(&acting.app, acting.data)?;
+                keys::rotate(&data, &acting.operator, tenant.as_deref(), root, wait)
+            }
+            Command::Audit(audit) => audit.run(),
+        }
+    }
+}
+
+impl Audit {
+    fn run(self) -> Result<ExitCode, ExitCode> {
+        match self {
+            Self::Verify { file, since, key } => app::audit_verify(&file, since.as_deref(), key.as_deref()),
+            Self::Export { acting, file, tenant, from, to, bare } => {
+                let data = data_of(&acting.app, acting.data)?;
+                let asked = [("from", from), ("to", to), ("format", bare.then(|| "jsonl".to_owned()))];
+                let asked: Vec<String> =
+                    asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
+                let path = format!("/api/v1/audit/export?{}", asked.join("&").replace('+', "%2B"));
+                client::fetch(&data, &acting.operator, &tenant, &path, &file)
+            }
+            Self::Erase { acting, tenant, subject, values } => {
+                let data = data_of(&acting.app, acting.data)?;
+                let order = serde_json::json!({"do": "audit.erase", "as": acting.operator, "tenant": tenant, "subject": subject, "values": values});
+                client::act(&data, order)
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod desk;
 mod prove;
+mod keys;
 mod screen;
 mod watch;
 

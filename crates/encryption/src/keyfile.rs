@@ -37,13 +37,23 @@ pub(crate) fn read(folder: &Path, tenant: TenantId, version: u32) -> Result<Opti
     }
 }
 
-/// Every version of a tenant's key that has a file, in order. Versions are counted from 1 without a gap.
+/// Every version of a tenant's key that has a file, in order. The oldest may be gone, destroyed.
 pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, Failure> {
-    let mut found = Vec::new();
-    while let Some(next) = read(folder, tenant, u32::try_from(found.len()).unwrap_or(u32::MAX).saturating_add(1))? {
-        found.push(next);
+    let id = tenant.to_string();
+    let names = match fs::read_dir(folder) {
+        Ok(names) => names,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(&e)),
+    };
+    let mut versions = Vec::new();
+    for name in names {
+        let name = name.map_err(|e| failed(&e))?.file_name();
+        let rest = name.to_str().and_then(|n| n.strip_prefix(&id)?.strip_prefix('-')?.strip_suffix(".json"));
+        versions.extend(rest.and_then(|version| version.parse::<u32>().ok()));
     }
-    Ok(found)
+    versions.sort_unstable();
+    let found = versions.into_iter().map(|version| read(folder, tenant, version));
+    found.filter_map(Result::transpose).collect()
 }
 
 /// Writes the file, readable by its owner alone; durable, name and content, when it returns.
@@ -51,15 +61,45 @@ pub(crate) fn write(folder: &Path, key: &Wrapped) -> Result<(), Failure> {
     let text = serde_json::to_vec(key).map_err(|_| Failure::internal("encryption: a wrapped key is not JSON"))?;
     let path = path(folder, key.tenant, key.version);
     // Named after the random part of its content: two writers never share a draft.
-    let draft = path.with_extension(hex::encode(key.wrapped.get(6..14).unwrap_or_default()));
+    let draft = path.with_extension(hex::encode(key.wrapped.get(..8).unwrap_or_default()));
     place(folder, &draft, &path, &text).map_err(|e| failed(&e))
 }
 
-fn place(folder: &Path, draft: &Path, path: &Path, text: &[u8]) -> std::io::Result<()> {
+/// Writes the file over an earlier wrapping of the same key.
+pub(crate) fn replace(folder: &Path, key: &Wrapped) -> Result<(), Failure> {
+    let text = serde_json::to_vec(key).map_err(|_| Failure::internal("encryption: a wrapped key is not JSON"))?;
+    let path = path(folder, key.tenant, key.version);
+    let draft = path.with_extension(hex::encode(key.wrapped.get(..8).unwrap_or_default()));
+    let put = || {
+        prepare(folder)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&draft, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    put().map_err(|e| failed(&e))
+}
+
+/// Removes the file of a destroyed key.
+pub(crate) fn remove(folder: &Path, tenant: TenantId, version: u32) -> Result<(), Failure> {
+    match fs::remove_file(path(folder, tenant, version)) {
+        Ok(()) => File::open(folder).and_then(|f| f.sync_all()).map_err(|e| failed(&e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+fn prepare(folder: &Path) -> std::io::Result<()> {
     if !folder.is_dir() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         folder.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())?;
     }
+    Ok(())
+}
+
+fn place(folder: &Path, draft: &Path, path: &Path, text: &[u8]) -> std::io::Result<()> {
+    prepare(folder)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     file.write_all(text)?;
     file.sync_all()?;
@@ -74,13 +114,20 @@ fn place(folder: &Path, draft: &Path, path: &Path, text: &[u8]) -> std::io::Resu
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use futures_util::FutureExt;
     use kernel::{Secret, Time};
 
     use super::*;
-    use crate::{OsRng, tenant_key::wrap_new};
+    use crate::{
+        OsRng,
+        kms::{Binding, Local},
+        tenant_key::wrap_new,
+    };
 
     fn key(version: u32) -> Wrapped {
-        wrap_new(TenantId::HOUSE, version, ("eu", &Secret::new([1; 32])), Time(5), &OsRng).unwrap()
+        let holder = Local::new("eu", Secret::new([1; 32])).unwrap();
+        let binding = Binding { region: "eu", tenant: TenantId::HOUSE, version };
+        wrap_new(binding, &holder, Time(5), &OsRng).now_or_never().unwrap().unwrap().0
     }
 
     #[test]
@@ -107,6 +154,13 @@ mod tests {
         }
         let found: Vec<_> = read_all(folder.path(), TenantId::HOUSE).unwrap().iter().map(Wrapped::version).collect();
         assert_eq!(found, [1, 2, 3]);
+        remove(folder.path(), TenantId::HOUSE, 1).unwrap();
+        remove(folder.path(), TenantId::HOUSE, 1).unwrap();
+        let found: Vec<_> = read_all(folder.path(), TenantId::HOUSE).unwrap().iter().map(Wrapped::version).collect();
+        assert_eq!(found, [2, 3]);
+        let again = key(3);
+        replace(folder.path(), &again).unwrap();
+        assert_eq!(read(folder.path(), TenantId::HOUSE, 3), Ok(Some(again)));
     }
 
     #[test]

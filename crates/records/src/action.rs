@@ -415,7 +415,7 @@ impl<'a> Act<'a> {
             _ => None,
         });
         let null = |name: &str| format!("\"{name}\" = NULL");
-        let mut sets = vec![null("draft")];
+        let mut sets = vec![null("draft"), null("draft_key")];
         match (self.plan.def.published, later) {
             (Some(true), Some(later)) => sets.push(format!("\"publish_at\" = {}", bound.put(later))),
             (Some(true), None) => {

@@ -85,8 +85,9 @@ pub(crate) fn steps(
     let Some(was) = was else { return w.update(batch, id, change, expected, kept) };
     if was.published {
         let earlier = was.draft.as_deref().map_or_else(Vec::new, |text| draft::read(w.shelf, text));
-        let draft = draft::write(w.shelf, &draft::merged(earlier, &change.values));
-        return w.pend(batch, id, &draft, change, was.version);
+        let pending = draft::merged(earlier, &change.values);
+        let oldest = encryption::oldest(pending.iter().map(|(_, value)| value));
+        return w.pend(batch, id, (&draft::write(w.shelf, &pending), oldest), change, was.version);
     }
     let batch = version::keep(w, batch, id, was);
     let pinned = expected.or_else(|| (w.shelf.def.drafts || w.shelf.def.versions > 0).then_some(was.version));

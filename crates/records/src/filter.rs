@@ -6,11 +6,15 @@
 //! OP    = "=" "!=" "<" "<=" ">" ">=" "~"        VALUE = "text" | 'text' | number | true | false | @me | @now
 //! ```
 
-use kernel::{Failure, FieldSet, Time};
-use manifest::{Field, Kind, Target};
+use encryption::Spot;
+use kernel::{Failure, FieldSet, Home, Time};
+use manifest::{Field, Index, Kind, Target};
 use store::Value;
 
-use crate::{input, shelf::Shelf};
+use crate::{
+    input,
+    shelf::{Records, Shelf},
+};
 
 const BYTES: usize = 4096;
 const TERMS: usize = 64;
@@ -25,6 +29,10 @@ pub(crate) enum Node {
     Empty(String, bool),
     In(String, Vec<Value>),
     Test(String, Op, Value),
+    /// Column with a blind index, and texts of which it may be one; [`blinded`] asks the vault for them.
+    Sealed(String, Vec<String>),
+    /// Column with a blind index, and the indexes it may have.
+    Blind(String, Vec<Value>),
 }
 
 /// How a column is compared.
@@ -231,11 +239,14 @@ impl<'p> Parser<'p> {
         if !self.sign("(") {
             return Err(syntax("`(`", self.place()));
         }
-        let mut values = Vec::new();
+        let (mut values, mut texts) = (Vec::new(), Vec::new());
         loop {
             let token = self.value()?;
-            values.push(self.typed(name, subject, &token)?);
-            if values.len() > TERMS {
+            match subject {
+                Subject::Blind => texts.push(plain(name, token)?),
+                _ => values.push(self.typed(name, subject, &token)?),
+            }
+            if values.len() + texts.len() > TERMS {
                 return Err(Failure::bad("filter: more than 64 values in a list"));
             }
             if !self.sign(",") {
@@ -243,6 +254,9 @@ impl<'p> Parser<'p> {
             }
         }
         self.close()?;
+        if matches!(subject, Subject::Blind) {
+            return Ok(Node::Sealed(name.to_owned(), texts));
+        }
         if subject.many() {
             let holds = |v: Value| Node::Test(name.to_owned(), Op::Holds, Value::Text(element(&v)));
             return Ok(single(values.into_iter().map(holds).collect(), Node::Any));
@@ -262,6 +276,9 @@ impl<'p> Parser<'p> {
             _ => return Err(syntax("an operator", at)),
         };
         let unfit = || Failure::field(name.clone(), "operator", "this operator does not fit this type of field");
+        if matches!(subject, Subject::Blind) {
+            return if op == Op::Equal { Ok(Node::Sealed(name.clone(), vec![plain(&name, value)?])) } else { Err(unfit()) };
+        }
         if op == Op::Contains {
             let Token::Text(text) = &value else { return Err(unfit()) };
             return if subject.text() { Ok(Node::Test(name, op, Value::Text(contains(text)))) } else { Err(unfit()) };
@@ -293,8 +310,11 @@ impl<'p> Parser<'p> {
         let Some((at, field)) = at.and_then(|at| Some((at, shelf.field(at)?))) else {
             return Err(Failure::field(crate::body::named(name), "unknown", "no such field to filter by"));
         };
+        if shelf.sealed.has(at) && field.index == Index::Blind {
+            return Ok(Subject::Blind);
+        }
         if shelf.sealed.has(at) {
-            return Err(Failure::field(name, "encrypted", "an encrypted field cannot be filtered by yet"));
+            return Err(Failure::field(name, "encrypted", "an encrypted field without a blind index cannot be filtered by"));
         }
         Ok(Subject::Field(field))
     }
@@ -324,6 +344,8 @@ enum Subject<'f> {
     Moment,
     Flag,
     Field(&'f Field),
+    /// Encrypted, with a blind index: equality only.
+    Blind,
 }
 
 impl Subject<'_> {
@@ -339,7 +361,7 @@ impl Subject<'_> {
     fn ordered(&self) -> bool {
         match self {
             Self::Id | Self::Moment => true,
-            Self::Flag => false,
+            Self::Flag | Self::Blind => false,
             Self::Field(f) => {
                 use Kind::{Date, DateTime, Decimal, Email, Integer, Money, Text, Url};
                 !f.many && matches!(f.kind, Integer | Decimal | Money | Date | DateTime | Text | Email | Url)
@@ -353,6 +375,48 @@ impl Subject<'_> {
     fn only_contains(&self) -> bool {
         matches!(self, Self::Field(f) if matches!(f.kind, Kind::RichText | Kind::Json | Kind::File { .. } | Kind::Secret))
     }
+}
+
+/// A text to look for behind a blind index.
+fn plain(name: &str, token: Token) -> Result<String, Failure> {
+    match token {
+        Token::Text(text) => Ok(text),
+        _ => Err(Failure::field(name, "type", "expected: a text in quotes")),
+    }
+}
+
+/// Asks the vault for the indexes of every text that is looked for.
+///
+/// # Errors
+/// As the vault.
+pub(crate) async fn blinded(records: &Records, shelf: &Shelf, home: &Home, tree: Node) -> Result<Node, Failure> {
+    match tree {
+        Node::All(nodes) => Ok(Node::All(each(records, shelf, home, nodes).await?)),
+        Node::Any(nodes) => Ok(Node::Any(each(records, shelf, home, nodes).await?)),
+        Node::Sealed(name, texts) => {
+            let mut tags = Vec::new();
+            for text in texts {
+                let spot = Spot {
+                    tenant: home.id,
+                    region: &home.region,
+                    collection: shelf.def.id,
+                    field: &name,
+                    row: "",
+                };
+                tags.extend(records.vault.tags(&spot, &text).await?.into_iter().map(Value::Blob));
+            }
+            Ok(Node::Blind(name, tags))
+        }
+        other => Ok(other),
+    }
+}
+
+async fn each(records: &Records, shelf: &Shelf, home: &Home, nodes: Vec<Node>) -> Result<Vec<Node>, Failure> {
+    let mut out = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        out.push(Box::pin(blinded(records, shelf, home, node)).await?);
+    }
+    Ok(out)
 }
 
 fn flag(word: &str) -> Option<Value> {

@@ -52,6 +52,7 @@ use route::Section;
 pub use claims::CLAIMS;
 pub use pages::section as console;
 pub use schema::tables;
+pub use seal::columns;
 pub use seed::Seed;
 pub use shelf::Records;
 

@@ -113,6 +113,10 @@ pub(crate) async fn page<M: Mode>(
     let filter = asked.filter.filter(|t| !t.trim().is_empty());
     let tree = filter.map(|text| filter::read(&scope(records, shelf, permit, readable), text)).transpose()?;
     let home = permit.principal().home();
+    let tree = match tree {
+        Some(tree) => Some(filter::blinded(records, shelf, home, tree).await?),
+        None => None,
+    };
     let sorted = asked.sort.unwrap_or("");
     let question = Question { home, collection: shelf.def.id, filter: filter.unwrap_or(""), sort: sorted };
     let cursor = asked.cursor.map(|c| question.read(&records.cursors, &records.vault, c, keys.len()));

@@ -22,6 +22,8 @@ fn collection(app: &App, c: &Collection) -> Table {
         .int("version");
     if c.drafts {
         table = table.int("published").opt_int("published_at").opt_int("publish_at").opt_text("draft");
+        // The oldest key among what is sealed in the draft.
+        table = table.opt_int("draft_key").index(["draft_key"]);
     }
     for (at, field) in c.fields.iter().enumerate() {
         table = column(app, c, at, field, table);
@@ -36,7 +38,8 @@ fn column(app: &App, c: &Collection, at: usize, field: &Field, table: Table) -> 
     let mut table = match column_type(field) {
         Type::Int => table.opt_int(field.id),
         Type::Text => table.opt_text(field.id),
-        Type::Blob => table.opt_blob(field.id),
+        Type::Blob if field.index == Index::Blind => table.opt_blob(field.id).blind(),
+        Type::Blob => table.opt_blob(field.id).sealed(),
     };
     let part = c.part_of.is_some_and(|(_, reference)| reference == at);
     if let Kind::Reference { to: Target::Collection(to), on_delete, .. } = &field.kind
@@ -86,6 +89,8 @@ fn own(app: &App) -> Vec<Table> {
             .int("at")
             .opt_text("actor")
             .text("body")
+            .opt_int("oldest_key")
+            .index(["oldest_key"])
             .key(3),
         Table::own("_file", "with its record", "when the record or the tenant goes")
             .text("id")

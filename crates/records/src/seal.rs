@@ -1,13 +1,67 @@
 //! Sealed fields: sealed before they are bound, opened after the rows were read.
 
-use encryption::Spot;
+use encryption::{Column, Form, Part, Spot};
 use kernel::{Failure, Home};
+use manifest::{App, Index};
 use store::Value;
 
 use crate::{
     json::{self, Seen},
-    shelf::{Records, Shelf},
+    schema::staging,
+    shelf::{Records, Shelf, sealed},
 };
+
+/// Every column of this section that holds sealed values.
+#[must_use]
+pub fn columns(app: &App) -> Vec<Column> {
+    let own = || Part::Column("id".into());
+    let mut all = Vec::new();
+    for c in &app.collections {
+        for field in c.fields.iter().filter(|f| sealed(f)) {
+            all.push(Column {
+                table: c.id.into(),
+                key: vec!["id".into()],
+                value: field.id.into(),
+                form: Form::Blob { blind: field.index == Index::Blind },
+                place: [Part::Fixed(c.id.into()), Part::Fixed(field.id.into()), own()],
+                purpose: "seal",
+                renews: true,
+            });
+        }
+        if c.drafts {
+            all.push(Column {
+                table: c.id.into(),
+                key: vec!["id".into()],
+                value: "draft".into(),
+                form: Form::Json { version: "draft_key".into() },
+                place: [Part::Fixed(c.id.into()), Part::Member, own()],
+                purpose: "seal",
+                renews: true,
+            });
+        }
+    }
+    all.push(Column {
+        table: "_version".into(),
+        key: vec!["collection".into(), "record".into(), "version".into()],
+        value: "body".into(),
+        form: Form::Json { version: "oldest_key".into() },
+        place: [Part::Column("collection".into()), Part::Member, Part::Column("record".into())],
+        purpose: "seal",
+        renews: true,
+    });
+    // An import under way, or one that a crash left for a day: what is staged goes into the collections as it is.
+    let [_, _, blobs] = staging(app);
+    all.extend((0..blobs).map(|n| Column {
+        table: "_stage".into(),
+        key: vec!["job".into(), "n".into()],
+        value: format!("b{n}").into(),
+        form: Form::Blob { blind: false },
+        place: [Part::Member, Part::Member, Part::Member],
+        purpose: "seal",
+        renews: false,
+    }));
+    all
+}
 
 /// Seals the texts of sealed fields, by position.
 pub(crate) async fn seal<'v>(
@@ -20,7 +74,10 @@ pub(crate) async fn seal<'v>(
     for (at, value) in values.filter(|(at, _)| shelf.sealed.has(*at)) {
         if let (Value::Text(text), Some(field)) = (&*value, shelf.field(at)) {
             let spot = Spot { tenant: home.id, region: &home.region, collection: shelf.def.id, field: field.id, row };
-            *value = Value::Blob(records.vault.seal(&spot, text.as_bytes()).await?);
+            *value = Value::Blob(match field.index {
+                Index::Blind => records.vault.seal_indexed(&spot, text).await?,
+                _ => records.vault.seal(&spot, text.as_bytes()).await?,
+            });
         }
     }
     Ok(())

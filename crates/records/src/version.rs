@@ -23,6 +23,7 @@ pub(crate) fn keep(w: &Writer<'_>, batch: Batch<Own>, id: &str, was: &Before) ->
         w.now.into(),
         w.me.clone(),
         Value::Text(body(shelf, &was.values)),
+        encryption::oldest(&was.values).into(),
     ];
     let batch = batch.any(&sql::VERSION_ADD, args);
     if most == u32::MAX {

@@ -241,13 +241,21 @@ impl<'w> Writer<'w> {
     }
 
     /// A change of a published record waits in its draft.
-    pub(crate) fn pend(&self, batch: Batch<Own>, id: &str, draft: &str, change: Change, expected: i64) -> Batch<Own> {
+    pub(crate) fn pend(
+        &self,
+        batch: Batch<Own>,
+        id: &str,
+        (draft, oldest): (&str, Option<u32>),
+        change: Change,
+        expected: i64,
+    ) -> Batch<Own> {
         let mut bound = Bound::default();
         bound.put(id);
         let sets = vec![
             format!("\"updated_at\" = {}", bound.put(self.now)),
             "\"version\" = \"version\" + 1".to_owned(),
             format!("\"draft\" = {}", bound.put(draft)),
+            format!("\"draft_key\" = {}", bound.typed(store::Type::Int, oldest)),
         ];
         let only = vec![format!("\"version\" = {}", bound.put(expected))];
         let statement = self.records.shapes.write(sql::update(&self.shelf.def, &self.shelf.sql, &sets, &only));

@@ -38,6 +38,8 @@ struct Order {
     role: Option<String>,
     password: Option<String>,
     subject: Option<String>,
+    #[serde(default)]
+    values: Vec<String>,
     method: Option<String>,
     path: Option<String>,
     attestation: Option<Attestation>,
@@ -162,6 +164,7 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             "filter": transport::RULES,
             "pool": {"connections": server.store.capacity().0, "wait_ms": server.store.capacity().1.as_millis() as u64},
             "blocklist": server.blocklist.declared().then(|| server.blocklist.standing(server.clock.now())),
+            "openings": server.vault.openings(),
         })),
         "attest" => {
             let wanted = order.attestation.ok_or(Failure::bad("`attestation` is missing"))?;
@@ -178,6 +181,15 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             let mails = server.mailer.sunk(&|address| to.is_none_or(|to| to == address));
             Ok(json!(mails.iter().map(|m| json!({"to": m.to, "subject": m.subject, "text": m.text})).collect::<Vec<_>>()))
         }
+        "keys.status" => crate::rotation::status(server).await,
+        "keys.rotate" => {
+            let tenant = match order.tenant.as_deref() {
+                Some(_) => Some(server.named(order.tenant.as_deref()).await?),
+                None => None,
+            };
+            crate::rotation::now(server, who, tenant).await
+        }
+        "keys.rewrap" => crate::rotation::root(server, who).await,
         "tenant.create" => {
             let slug = order.slug.as_deref().ok_or(Failure::bad("`slug` is missing"))?;
             let wish = people::Wish {
@@ -225,6 +237,14 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             };
             let user = people::join(server, who, tenant, &person).await?;
             Ok(json!({"user": user}))
+        }
+        "audit.erase" => {
+            let tenant = server.named(order.tenant.as_deref()).await?;
+            let subject = order.subject.ok_or(Failure::bad("`subject` is missing"))?;
+            let who = server.operator(who, tenant).await?;
+            let permit: Permit<Write> = server.access.permit(who, may("audit", "manage"), "audit.erased", true).await?;
+            let (_, count) = audit::erase(Tx::open(&server.store, permit), &subject, &order.values).await?;
+            Ok(json!({"leaves": count}))
         }
         "user.deactivate" => {
             let email = order.email.ok_or(Failure::bad("`email` is missing"))?;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use access::Access;
 use authentication::{Authentication, DemoPeople, Fetch, Means};
-use encryption::Vault;
+use encryption::{BulkKeys, Vault};
 use kernel::{Clock, Keys, Rng, Secret};
 use limits::{Limits, Strikes};
 use manifest::{App, Page};
@@ -12,11 +12,11 @@ use monitoring::Monitor;
 use records::Records;
 use route::Section;
 use serde_json::Value;
-use store::{Engine, Lookup, Options, Store};
+use store::{Engine, Lookup, Options, Sealing, Store};
 use tenancy::{Hosts, Tenancy};
 use transport::{Mode, Transport};
 
-use crate::{Server, canary, demo, health, jobs, openapi, oscal, router::Router, watch};
+use crate::{Server, canary, closing, demo, health, jobs, openapi, oscal, rotation, router::Router, watch};
 
 /// Everything the sections are made from.
 pub(crate) struct Parts {
@@ -25,7 +25,7 @@ pub(crate) struct Parts {
     pub(crate) app_hash: [u8; 32],
     pub(crate) data: PathBuf,
     pub(crate) engine: Engine,
-    pub(crate) roots: Vec<(&'static str, Secret)>,
+    pub(crate) roots: Vec<encryption::Region>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) monitor: Monitor,
@@ -60,26 +60,31 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     let keys = Keys::forge();
     let engine = if matches!(parts.engine, Engine::Sqlite) { "sqlite" } else { "postgres" };
     let mut tables = encryption::tables();
+    tables.extend(audit::tables());
     tables.extend(tenancy::tables());
     tables.extend(authentication::tables());
     tables.extend(access::tables());
     tables.extend(records::tables(&app));
     tables.extend(disclosure::tables());
-    let store = Store::open(Options {
+    let regions = parts.roots;
+    let bulk = BulkKeys::open(regions.clone(), data.join("keys"), Arc::clone(&rng), clock.as_ref()).await;
+    let bulk = Arc::new(bulk.map_err(words)?);
+    let options = Options {
         folder: data.clone(),
         engine: parts.engine,
         tables,
         chain: Arc::new(audit::Chained::new(parts.app_hash)),
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
-    })
-    .await
-    .map_err(words)?;
+    };
+    let sealing = Sealing { keys: Arc::clone(&bulk) as Arc<dyn store::Keys>, pages: app.encryption.at_rest == "program" };
+    let store = Store::sealed(options, sealing).await.map_err(words)?;
     let lookup = Lookup::new(&keys.permit, &store);
-    let vault = Vault::new(lookup.clone(), parts.roots, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock))
-        .map_err(words)?;
+    let vault = Vault::held(lookup.clone(), regions, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock)).await;
+    let vault = vault.map_err(words)?;
     vault.check().await.map_err(words)?;
     let transport = Transport::new(keys.peer, &app.edge, parts.mode).locked(parts.lock);
+    bulk.follow(&vault);
     let tenancy = Arc::new(Tenancy::new(keys.site, keys.tenant, lookup.clone(), Arc::clone(&app), parts.hosts));
     let strikes = Arc::new(Strikes::new(app.auth.lockout.failures, app.auth.lockout.lasts, Arc::clone(&clock)));
     let frame = Arc::new(route::page::Frame::new(Arc::clone(&app), &parts.page, development));
@@ -122,6 +127,14 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         policies: parts.policies,
         advisories: parts.advisories,
     });
+    let audit = Arc::new(audit::Audit::new(audit::Means {
+        vault: vault.clone(),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+        domain: app.domain.clone(),
+        name: app.name.clone(),
+        retention: app.audit.retention.0,
+    }));
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
     let files = Section { routes: route::page::assets::routes(), ..Section::default() };
     let violations = transport::Reports::new(monitor.clone());
@@ -131,7 +144,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         files,
         health::section(&about),
         transport::section(&violations),
-        audit::section(),
+        audit::section(&audit),
         audit::pages(&frame),
         tenancy::section(),
         tenancy::pages(&frame),
@@ -164,7 +177,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         work.iter()
             .map(|job| (job.name, job.action))
             .chain(seeding)
-            .chain([jobs::PUBLISHER, jobs::READER, jobs::NOTER, watch::WATCHER])
+            .chain([jobs::PUBLISHER, jobs::READER, jobs::NOTER, watch::WATCHER, closing::CLOSER, rotation::KEEPER])
             .collect(),
     );
     routes.retain(|route| development || route.action.resource != "development");
@@ -176,10 +189,13 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         remembers.forget(what);
     });
     let limits = Limits::new(&app.limits, Arc::clone(&clock));
+    let sealed = encryption::Columns::new(sealed_columns(&app));
     let server = Arc::new(Server {
         app,
         clock,
         rng,
+        sealed,
+        rotate: tokio::sync::Notify::new(),
         vault,
         monitor,
         transport,
@@ -193,6 +209,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         violations,
         mailer,
         records,
+        audit,
         disclosure,
         router,
         jobs: work.into_iter().map(|job| (job, tokio::sync::Notify::new())).collect(),
@@ -209,6 +226,26 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         }
     });
     Ok(server)
+}
+
+/// Every column of sealed values: those of the collections, and what passes through the store's own tables.
+fn sealed_columns(app: &App) -> Vec<encryption::Column> {
+    use encryption::{Column, Form, Part};
+    let own = |table: &'static str, key: &'static str, value: &'static str, place| Column {
+        table: table.into(),
+        key: vec![key.into()],
+        value: value.into(),
+        form: Form::Blob { blind: false },
+        place,
+        purpose: "seal",
+        renews: true,
+    };
+    let kind = || Part::Column("kind".into());
+    let fixed = |text: &'static str| Part::Fixed(text.into());
+    let mut all = records::columns(app);
+    all.push(own("_once", "key", "reply", [fixed("_once"), fixed("reply"), Part::Hex("key".into())]));
+    all.push(own("_outbox", "id", "payload", [fixed("_outbox"), kind(), fixed("")]));
+    all
 }
 
 /// What can be told of an app without serving it.
@@ -228,17 +265,18 @@ pub fn describe(app: App) -> Result<Described, String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
     let app = Arc::new(app);
     let clock: Arc<dyn Clock> = Arc::new(crate::Machine::default());
+    let root = |(n, region): (usize, &manifest::Region)| -> Result<encryption::Region, String> {
+        let key = Secret::new(vec![u8::try_from(n).unwrap_or(0); 32]);
+        let local = encryption::Local::new(region.id, key).map_err(words)?;
+        Ok(encryption::Region { id: region.id, holders: vec![Arc::new(local)] })
+    };
+    let roots = app.regions.iter().enumerate().map(root).collect::<Result<_, _>>()?;
     let server = runtime.block_on(assemble(Parts {
         page: Arc::default(),
         app_hash: [0; 32],
         data: scratch.path().to_owned(),
         engine: Engine::Sqlite,
-        roots: app
-            .regions
-            .iter()
-            .enumerate()
-            .map(|(n, r)| (r.id, Secret::new(vec![u8::try_from(n).unwrap_or(0); 32])))
-            .collect(),
+        roots,
         monitor: Monitor::start(monitoring::Sink::Nowhere, monitoring::Level::Error, Arc::clone(&clock))
             .map_err(|e| e.to_string())?,
         clock,

@@ -6,6 +6,7 @@ mod assemble;
 mod canary;
 mod browser;
 mod clock;
+mod closing;
 mod demo;
 mod health;
 mod inventory;
@@ -21,6 +22,7 @@ mod posture;
 mod preface;
 mod ready;
 mod replay;
+mod rotation;
 mod router;
 mod settings;
 mod site;
@@ -63,6 +65,10 @@ pub struct Server {
     rng: Arc<dyn Rng>,
     store: Store,
     vault: encryption::Vault,
+    /// Where sealed values lie.
+    sealed: encryption::Columns,
+    /// Wakes the keeper of keys.
+    rotate: tokio::sync::Notify,
     monitor: Monitor,
     transport: Transport,
     tenancy: Arc<Tenancy>,
@@ -77,6 +83,7 @@ pub struct Server {
     disclosure: Arc<disclosure::Disclosure>,
     mailer: Arc<integrations::Mailer>,
     records: Arc<Records>,
+    audit: Arc<audit::Audit>,
     router: Router,
     /// Each with what wakes it before its time.
     jobs: Vec<(Job, tokio::sync::Notify)>,

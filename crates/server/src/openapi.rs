@@ -108,7 +108,7 @@ fn without(schema: &Value, names: &[&str]) -> Value {
 
 /// Names of a path template's segments.
 pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/').filter_map(|s| Some(s.strip_prefix('{')?.strip_suffix('}')?.trim_start_matches('*')))
 }
 
 fn problem() -> Value {

@@ -7,10 +7,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use encryption::{Credentials, Kms, Local, Region, Transit};
 use kernel::{Rng, Secret};
 use manifest::{App, Pointer};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 /// Everything the command line and the environment say.
 pub struct Settings {
@@ -101,18 +104,20 @@ pub(crate) fn resolve(settings: &Settings, pointer: &Pointer) -> Option<Secret> 
     }
 }
 
-/// The root key of each region: 32 bytes, written as 64 hex digits.
+/// Who holds each region's root key: 32 bytes, written as 64 hex digits, or a key service. A value with `_NEXT` behind its
+/// name is the root that is to follow it: both are known then, and new keys are wrapped by it.
 pub(crate) fn roots(
     settings: &Settings,
     app: &App,
     kept: &mut Kept,
     rng: &dyn Rng,
-) -> Result<Vec<(&'static str, Secret)>, String> {
-    let mut roots = Vec::new();
+) -> Result<Vec<Region>, String> {
+    let mut seen: Vec<Secret> = Vec::new();
+    let mut regions = Vec::new();
     for region in &app.regions {
         let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
-        let given = resolve(settings, &region.root_key)
-            .or_else(|| settings.environment.get(&name).map(|v| Secret::new(v.as_bytes())));
+        let path = format!("regions.{}.root_key", region.id);
+        let given = given(settings, &region.root_key, &name, "");
         let text = match given {
             Some(given) if kernel::sabotage::off("vault.keys_outside_db") => {
                 let text = given.expose_str().unwrap_or_default().to_owned();
@@ -124,19 +129,67 @@ pub(crate) fn roots(
             }
             None => {
                 return Err(format!(
-                    "regions.{}.root_key: {} is not there (64 hex digits; {name} is looked at too)",
-                    region.id,
+                    "{path}: {} is not there (64 hex digits; {name} is looked at too)",
                     named(&region.root_key)
                 ));
             }
         };
-        let key = text.expose_str().and_then(|t| hex::decode(t).ok()).filter(|k| k.len() == 32);
-        let unchecked = kernel::sabotage::off("ops.config_validation").then(|| vec![7; 32]);
-        let key =
-            key.or(unchecked).ok_or_else(|| format!("regions.{}.root_key: 64 hex digits are expected", region.id))?;
-        roots.push((region.id, Secret::new(key)));
+        let next = self::given(settings, &region.root_key, &name, "_NEXT");
+        let mut holders = Vec::new();
+        for text in [Some(text), next].into_iter().flatten() {
+            if seen.contains(&text) && !kernel::sabotage::off("vault.region_keys") {
+                return Err(format!("{path}: region {} needs a root key of its own", region.id));
+            }
+            holders.push(holder(settings, region.id, &path, &text)?);
+            seen.push(text);
+        }
+        regions.push(Region { id: region.id, holders });
     }
-    Ok(roots)
+    Ok(regions)
+}
+
+/// The text of a root: what the pointer names, else the variable of the region.
+fn given(settings: &Settings, pointer: &Pointer, name: &str, ending: &str) -> Option<Secret> {
+    let variable = |name: &str| resolve(settings, &Pointer::Env(format!("{name}{ending}")));
+    let pointed = match pointer {
+        Pointer::Env(name) => variable(name),
+        Pointer::File(path) => resolve(settings, &Pointer::File(format!("{path}{ending}"))),
+        Pointer::Kms(address) if ending.is_empty() && settings.environment.contains_key("VAULT_TOKEN") => {
+            Some(Secret::new(format!("kms:{address}")))
+        }
+        Pointer::Kms(_) => None,
+    };
+    pointed.or_else(|| variable(name))
+}
+
+fn holder(settings: &Settings, region: &str, path: &str, text: &Secret) -> Result<Arc<dyn Kms>, String> {
+    let said = |failure: kernel::Failure| match failure {
+        kernel::Failure::Internal(detail) => format!("{path}: {detail}"),
+        _ => format!("{path}: is not acceptable"),
+    };
+    let text = text.expose_str().unwrap_or_default();
+    if let Some(address) = text.strip_prefix("kms:") {
+        let transit = Transit::new(address, credentials(settings)?).map_err(said)?;
+        return Ok(Arc::new(transit));
+    }
+    let key = hex::decode(text).ok().filter(|k| k.len() == 32);
+    let unchecked = kernel::sabotage::off("ops.config_validation").then(|| vec![7; 32]);
+    let key = key.or(unchecked).ok_or_else(|| format!("{path}: 64 hex digits are expected"))?;
+    Ok(Arc::new(Local::new(region, Secret::new(key)).map_err(said)?))
+}
+
+/// Of the key service, under the names that its own tools use.
+fn credentials(settings: &Settings) -> Result<Credentials, String> {
+    let value = |name: &str| settings.environment.get(name).filter(|v| !v.is_empty());
+    let token = value("VAULT_TOKEN").ok_or("VAULT_TOKEN is not there: the key service asks for it")?;
+    let mut authorities = Vec::new();
+    if let Some(path) = value("VAULT_CACERT") {
+        let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let read = read.map_err(|e| format!("VAULT_CACERT: {path}: {e}"))?;
+        authorities.extend(read.into_iter().map(|certificate| certificate.to_vec()));
+    }
+    let namespace = value("VAULT_NAMESPACE").cloned();
+    Ok(Credentials { token: Secret::new(token.as_bytes()), namespace, authorities })
 }
 
 /// A pointer as it stands in the manifest.

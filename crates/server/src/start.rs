@@ -16,11 +16,11 @@ use transport::{Blocklist, Lock, Mode};
 use crate::{
     Machine, Ready, Server, Settings, admin,
     assemble::{Parts, assemble},
-    canary,
-    demo, inventory, jobs,
+    canary, closing, demo, inventory, jobs,
     links::Link,
     listen, metrics,
     posture::{self, Posture},
+    rotation,
     settings::{self, Kept},
     watch,
 };
@@ -318,6 +318,8 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     jobs::start(&server);
     jobs::publish(&server);
     jobs::blocklist(&server);
+    closing::start(&server);
+    rotation::start(&server);
     let stop = Arc::new(tokio::sync::Notify::new());
     if let Some(address) = settings.http {
         listens.push(("plain HTTP", plain(&server, address).await?));

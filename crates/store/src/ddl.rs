@@ -66,7 +66,7 @@ impl Schema {
         }
         let mut context = digest::Context::new(&digest::SHA256);
         for t in &tables {
-            context.update(format!("{:?}", (&t.name, &t.slots, t.key, &t.unique, &t.index)).as_bytes());
+            context.update(format!("{:?}", (&t.name, &t.slots, t.key, &t.unique, &t.index, &t.sealed)).as_bytes());
         }
         let hash = hex::encode(context.finish());
         Ok(Self { tables, hash })
@@ -79,6 +79,8 @@ pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) unique: bool,
     pub(crate) columns: Vec<String>,
+    /// Of so many of the column's first bytes instead of the whole: `substr(column, 1, n)`.
+    pub(crate) head: Option<usize>,
 }
 
 /// A name that PostgreSQL does not cut: the end of a long one is replaced by its hash.
@@ -94,7 +96,7 @@ pub(crate) fn bounded(name: String) -> String {
 pub(crate) fn indexes(table: &Table) -> Vec<Index> {
     let named = |unique: bool, columns: Vec<String>| {
         let name = format!("{}_{}_{}", if unique { "u" } else { "i" }, table.name, columns.join("_"));
-        Index { name: bounded(name), unique, columns }
+        Index { name: bounded(name), unique, columns, head: None }
     };
     let own = |columns: &Vec<crate::table::Name>| columns.iter().map(ToString::to_string).collect();
     let mut all: Vec<Index> = table.unique.iter().map(|c| named(true, own(c))).collect();
@@ -105,6 +107,12 @@ pub(crate) fn indexes(table: &Table) -> Vec<Index> {
             all.push(named(false, vec![slot.name.to_string()]));
         }
     }
+    all.extend(table.sealed.iter().map(|(c, bytes)| Index {
+        name: bounded(format!("i_{}_{c}_head{bytes}", table.name)),
+        unique: false,
+        columns: vec![c.to_string()],
+        head: Some(*bytes),
+    }));
     all.dedup_by(|a, b| a.name == b.name);
     all
 }

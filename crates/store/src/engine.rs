@@ -14,7 +14,7 @@ use kernel::{Clock, Event, Failure, Id, Rng, Rows, TenantId, UserId};
 use tokio::sync::oneshot;
 
 use crate::{
-    Apply, Chain, Realm, Revoke, Row, Table, Value,
+    Apply, Chain, Realm, Revoke, Row, Sealing, Table, Value, Wrapped,
     blobs::Folder,
     ddl::Schemas,
     folder, postgres, sqlite,
@@ -91,6 +91,8 @@ pub(crate) struct House {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) hooks: Hooks,
+    /// How bulk objects are sealed; none: not at all.
+    pub(crate) sealing: Option<Sealing>,
     /// Millisecond of the last id, and its place within it.
     pub(crate) ids: Mutex<(i64, u16)>,
 }
@@ -179,12 +181,23 @@ impl Store {
     /// # Errors
     /// Internal, with words for the log: the folder is locked by another server, a newer schema, an unsafe role.
     pub async fn open(options: Options) -> Result<Self, Failure> {
+        Self::made(options, None).await
+    }
+    /// As [`Store::open`]; what is written lies sealed. What an earlier time left in the clear is sealed first.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; a key that does not open what lies there.
+    pub async fn sealed(options: Options, sealing: Sealing) -> Result<Self, Failure> {
+        Self::made(options, Some(sealing)).await
+    }
+
+    async fn made(options: Options, sealing: Option<Sealing>) -> Result<Self, Failure> {
         let Options { folder, engine, tables, chain, clock, rng } = options;
         let collections =
             tables.iter().filter(|t| !t.control && !t.name.starts_with('_')).map(|t| t.name.to_string()).collect();
         let schemas = Schemas::new(tables)?;
         let lock = folder::claim(&folder)?;
-        let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default(), ids: Mutex::default() });
+        let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default(), sealing, ids: Mutex::default() });
         let kind = match engine {
             Engine::Sqlite => Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?),
             Engine::Postgres { url, owner } => {
@@ -192,9 +205,28 @@ impl Store {
                 Kind::Postgres(Arc::new(database))
             }
         };
-        let blobs = Folder::new(folder.join("blobs"));
+        let blobs = Folder::new(folder.join("blobs"), house.sealing.as_ref().map(|s| Arc::clone(&s.keys)));
+        blobs.settle().await?;
         let (lock, scans) = (Mutex::new(Some(lock)), Arc::default());
         Ok(Self { inner: Arc::new(Inner { kind, lock, scans, house, collections, blobs }) })
+    }
+    /// Wraps the data keys of a tenant's bulk objects (its database, copies of it, stored objects) anew where they lie under an
+    /// older version of its key, and says under which versions they lie then. Nothing else is rewritten, readers and writers
+    /// go on; it can be stopped at any point and called again.
+    ///
+    /// # Errors
+    /// `DiskFull`; internal ones: an envelope does not open.
+    pub async fn rewrap(&self, tenant: TenantId) -> Result<Wrapped, Failure> {
+        let store = self.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let mut wrapped = Wrapped::default();
+            if let Kind::Sqlite(files) = &store.inner.kind {
+                files.rewrap(tenant, &mut wrapped)?;
+            }
+            store.inner.blobs.of(tenant).rewrap(&mut wrapped)?;
+            Ok(wrapped)
+        });
+        work.await.unwrap_or_else(|_| Err(Failure::internal("store: wrapping anew was cut off")))
     }
     /// Calls `listener` after each commit that revokes something, before it is acknowledged.
     pub fn on_revoke(&self, listener: impl Fn(&Revoke) + Send + Sync + 'static) {
@@ -260,6 +292,14 @@ impl Store {
     }
     pub(crate) fn now(&self) -> kernel::Time {
         self.inner.house.clock.now()
+    }
+
+    /// How leaves are let go of.
+    pub(crate) fn pruning(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::Sqlite => "DELETE FROM _leaf WHERE seq < ?1",
+            Dialect::Postgres => "SELECT tenants.prune_leaves($1)",
+        }
     }
 
     fn dialect(&self) -> Dialect {

@@ -22,6 +22,7 @@ pub(crate) fn tables() -> Vec<Table> {
             .text("id")
             .text("kind")
             .blob("payload")
+            .sealed()
             .int("at")
             .int("attempts")
             .int("due")
@@ -33,6 +34,7 @@ pub(crate) fn tables() -> Vec<Table> {
             .opt_int("status")
             .opt_text("headers")
             .opt_blob("reply")
+            .sealed()
             .int("at")
             .index(["at"]),
         Table::own("_meta", "no: internal", "with the tenant").text("key").text("value"),

@@ -64,6 +64,8 @@ pub struct Table {
     pub unique: Vec<Vec<Name>>,
     /// Other indexes.
     pub index: Vec<Vec<Name>>,
+    /// Columns of sealed values, indexed by so many of their first bytes: how they are sealed, by which key version.
+    pub sealed: Vec<(Name, usize)>,
     /// What an export does with it.
     pub export: &'static str,
     /// When its rows go.
@@ -81,6 +83,7 @@ impl Table {
             key: 1,
             unique: Vec::new(),
             index: Vec::new(),
+            sealed: Vec::new(),
             export,
             purge,
         }
@@ -123,6 +126,22 @@ impl Table {
     #[must_use]
     pub fn opt_blob(self, name: impl Into<Name>) -> Self {
         self.slot(name, Type::Blob, true)
+    }
+    /// The last column holds sealed values: an index of their first 6 bytes tells how many are left under which key.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        self.headed(6)
+    }
+    /// The last column's values begin with a blind index of 16 bytes.
+    #[must_use]
+    pub fn blind(self) -> Self {
+        self.headed(16)
+    }
+    fn headed(mut self, bytes: usize) -> Self {
+        if let Some(slot) = self.slots.last() {
+            self.sealed.push((slot.name.clone(), bytes));
+        }
+        self
     }
     /// The last column refers to `table`'s `id`.
     #[must_use]

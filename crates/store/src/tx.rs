@@ -121,6 +121,18 @@ impl<M: Mode> Tx<M> {
         }
         taken
     }
+    /// Reads on under the same decision when the transaction is spent: for audited reads whose answer is
+    /// streamed, and for long reads in pieces.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        let principal = self.permit.principal();
+        Reader {
+            store: self.store.clone(),
+            tenant: principal.tenant(),
+            rows: self.permit.reach().rows.clone(),
+            me: principal.user(),
+        }
+    }
     /// The tenant's objects.
     #[must_use]
     pub fn blobs(&self) -> Blobs {
@@ -172,17 +184,6 @@ impl Tx<Write> {
     #[must_use]
     pub const fn staging(self) -> Staging {
         Staging { tx: self }
-    }
-    /// Reads on under the same decision after the batch has committed: for audited reads whose answer is streamed.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        let principal = self.permit.principal();
-        Reader {
-            store: self.store.clone(),
-            tenant: principal.tenant(),
-            rows: self.permit.reach().rows.clone(),
-            me: principal.user(),
-        }
     }
     /// Remembers an idempotency key with the batch that follows. Called by the pipeline.
     pub fn once(&mut self, key: Vec<u8>, request: Vec<u8>) {
@@ -253,6 +254,14 @@ impl<W: Realm> Batch<W> {
     pub fn returning<A: Args>(mut self, n: usize, change: &Change<W, A>, args: A, failure: Failure) -> Self {
         self.step_failures.push((self.order.steps.len(), failure));
         self.step(&change.0, args.values(), Some(n), true)
+    }
+    /// The log's leaves before a place go; on PostgreSQL the server itself may not delete leaves, and asks the owner's
+    /// function, which keeps a year of them whoever asks.
+    #[must_use]
+    pub fn prune(mut self, floor: i64) -> Self {
+        let sql = self.tx.store.pruning();
+        self.order.steps.push(Step { sql: sql.into(), args: vec![floor.into()], rows: None, keep: false });
+        self
     }
     /// A value that the leaf commits to (salted hash); the value itself goes to an erasable table.
     #[must_use]
@@ -374,6 +383,16 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Whose data it reads.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+    /// The tenant's objects.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs {
+        self.store.blobs().of(self.tenant)
+    }
     /// Every row, in order.
     ///
     /// # Errors
@@ -498,6 +517,13 @@ impl Lookup {
         args: A,
     ) -> Result<Option<R>, Failure> {
         Ok(self.all(tenant, query, args).await?.into_iter().next())
+    }
+    /// As [`Store::rewrap`].
+    ///
+    /// # Errors
+    /// As [`Store::rewrap`].
+    pub async fn rewrap(&self, tenant: TenantId) -> Result<crate::Wrapped, Failure> {
+        self.0.rewrap(tenant).await
     }
     /// A leaf that stands alone: a refusal.
     ///

@@ -31,6 +31,7 @@ async fn writes_until_killed() {
         Some((url, owner)) => Engine::Postgres { url: url.to_owned(), owner: Some(owner.to_owned()) },
         None => Engine::Sqlite,
     };
+    // `with` asks for STORE_TEST_PLAIN.
     let bench = Arc::new(Bench::open(Path::new(&folder), engine).await);
     bench.tenants(1..=3).await;
     let mut tasks = Vec::new();
@@ -62,10 +63,13 @@ async fn writes_until_killed() {
     futures_util::future::join_all(tasks).await;
 }
 
-fn killed_after(folder: &Path, engine: &Engine, time: Duration) -> HashSet<(u8, String)> {
+fn killed_after(folder: &Path, engine: &Engine, pages: bool, time: Duration) -> HashSet<(u8, String)> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     if let Engine::Postgres { url, owner } = engine {
         command.env("STORE_TEST_DATABASE", format!("{url} {}", owner.as_deref().unwrap()));
+    }
+    if !pages {
+        command.env("STORE_TEST_PLAIN", "1");
     }
     let mut child = command
         .args(["--exact", "writes_until_killed", "--ignored", "--nocapture"])
@@ -95,6 +99,11 @@ async fn nothing_acknowledged_is_lost_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_on_a_volume() {
+    nothing_is_lost(Place::volume().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_on_postgres() {
     match Place::postgres().await {
         Some(place) => nothing_is_lost(place).await,
@@ -107,8 +116,8 @@ async fn nothing_is_lost(place: Place) {
     let mut acknowledged = HashSet::new();
     for round in 0..rounds {
         let time = Duration::from_millis(150 + round * 37 % 400);
-        let (path, engine) = (place.folder().to_owned(), place.engine.clone());
-        let killed = tokio::task::spawn_blocking(move || killed_after(&path, &engine, time));
+        let (path, engine, pages) = (place.folder().to_owned(), place.engine.clone(), place.pages);
+        let killed = tokio::task::spawn_blocking(move || killed_after(&path, &engine, pages, time));
         acknowledged.extend(killed.await.unwrap());
         let bench = place.open().await;
         let mut found = HashSet::new();

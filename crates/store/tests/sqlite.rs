@@ -6,8 +6,7 @@ mod bench;
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use bench::*;
-use kernel::Failure;
-use rusqlite::Connection;
+use kernel::{Failure, TenantId};
 use store::{Apply, Control, Engine, Own, Table};
 
 fn file(folder: &Path, n: u8) -> std::path::PathBuf {
@@ -18,7 +17,8 @@ fn file(folder: &Path, n: u8) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenants_file_holds_nothing_of_another() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = Bench::open(folder.path(), Engine::Sqlite).await;
+    // In the clear, so that what a file holds can be seen.
+    let bench = Bench::sealed(folder.path(), Engine::Sqlite, tables(), None).await.unwrap();
     bench.tenants([1, 2]).await;
     bench.add(1, "only-in-one", 1).await.unwrap();
     bench.add(2, "only-in-two", 1).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_verified_copy_comes_before_a_migration() {
     drop(bench);
     let copies = || -> Vec<_> {
         let listed = std::fs::read_dir(folder.path().join("migrations")).unwrap();
-        listed.map(|e| e.unwrap().path()).filter(|p| p.to_string_lossy().contains(&tenant(1).to_string())).collect()
+        listed.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "db")).filter(|p| p.to_string_lossy().contains(&tenant(1).to_string())).collect()
     };
     assert!(copies().is_empty());
     for n in 0..5 {
@@ -85,7 +85,7 @@ async fn a_verified_copy_comes_before_a_migration() {
         assert_eq!(bench.slugs(1).await, ["a"]);
         assert_eq!(copies().len(), (n as usize + 1).min(3));
     }
-    let copy = Connection::open(&copies()[0]).unwrap();
+    let copy = bench::keys::peek(&copies()[0], tenant(1));
     let held: String = copy.query_row("SELECT slug FROM note", [], |r| r.get(0)).unwrap();
     assert_eq!(held, "a");
 }
@@ -97,7 +97,7 @@ async fn a_newer_file_is_refused_and_its_neighbours_are_not() {
     bench.tenants([1, 2]).await;
     bench.store.close().await;
     drop(bench);
-    let newer = Connection::open(file(folder.path(), 1)).unwrap();
+    let newer = bench::keys::peek(&file(folder.path(), 1), tenant(1));
     newer.execute("UPDATE _meta SET value = '99' WHERE key = 'format'", []).unwrap();
     drop(newer);
     let bench = Bench::open(folder.path(), Engine::Sqlite).await;
@@ -133,7 +133,7 @@ async fn jobs_of_an_earlier_process_are_done_before_the_tenant_serves() {
     batch.commit().await.unwrap();
     // Dropped, not closed: the job's row is still in the outbox, and the job is done.
     drop(bench);
-    let control = Connection::open(folder.path().join("control.db")).unwrap();
+    let control = bench::keys::peek(&folder.path().join("control.db"), TenantId::HOUSE);
     let sql = "SELECT COUNT(*) FROM _outbox WHERE kind = 'apply'";
     let jobs: i64 = control.query_row(sql, [], |r| r.get(0)).unwrap();
     assert_eq!(jobs, 1);
@@ -160,7 +160,7 @@ async fn a_head_that_another_process_moved_is_read_again() {
     let bench = Bench::open(folder.path(), Engine::Sqlite).await;
     bench.tenants([1]).await;
     bench.add(1, "a", 1).await.unwrap();
-    let other = Connection::open(file(folder.path(), 1)).unwrap();
+    let other = bench::keys::peek(&file(folder.path(), 1), tenant(1));
     let prev: Vec<u8> = other.query_row("SELECT hash FROM _head", [], |r| r.get(0)).unwrap();
     let body = format!("1|{}|1800000000000|n|a|t", hex::encode(prev)).into_bytes();
     other.execute("INSERT INTO _leaf VALUES (1, ?1, ?2, 1800000000000)", (&body, hash(&body))).unwrap();

@@ -13,6 +13,14 @@ macro_rules! suite {
                 crate::cases::$case(&place).await;
             })*
         }
+        /// SQLite with its pages in the clear, for `at_rest = "volume"`.
+        mod volume {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                let place = crate::bench::place::Place::volume().await.unwrap();
+                crate::cases::$case(&place).await;
+            })*
+        }
         /// Where `VOUCHSAFE_TEST_PG_OWNER` and `VOUCHSAFE_TEST_PG_URL` say so: `eval "$(.ci/postgres.sh start)"`.
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -58,6 +66,10 @@ suite! {
     a_changed_type_is_refused
     a_tenant_that_was_never_used_is_empty
     objects_are_stored_under_the_tenant
+    objects_lie_sealed
+    a_part_of_an_object_is_read_alone
+    a_changed_object_is_refused
+    wrapping_anew_rewrites_heads_only
     outbox_listeners_hear_of_commits
     a_client_that_goes_away_cancels_nothing
 }

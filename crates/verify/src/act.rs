@@ -144,7 +144,8 @@ impl Scene {
     /// Unclear when it cannot be had.
     pub async fn log(&self, tenant: &Tenant) -> Result<Vec<Vec<u8>>, Miss> {
         let owner = tenant.owner()?;
-        let answer = self.read(tenant, owner, "/api/v1/audit/export").await?.decided()?.step("audit export")?;
+        let answer =
+            self.read(tenant, owner, "/api/v1/audit/export?format=jsonl").await?.decided()?.step("audit export")?;
         Ok(answer.body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(<[u8]>::to_vec).collect())
     }
     /// The leaves of a tenant's log as JSON, page by page: this leaves no leaf itself.

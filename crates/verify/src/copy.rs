@@ -12,7 +12,12 @@ use base64::{
 };
 use rusqlite::{Connection, OpenFlags, backup::Backup};
 
-use crate::{evidence::Miss, wire::find};
+use crate::{
+    disk::{self, Disk},
+    evidence::Miss,
+    opener::Key,
+    wire::find,
+};
 
 /// Every file below `folder`.
 ///
@@ -37,15 +42,19 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Copies a data folder while its server runs: databases through SQLite's backup interface, from outside the server's
-/// process; every other file as it is. Of the tenants' own files only those of `tenants`.
+/// process and under their keys; every other file as it is. Of the tenants' own files only those of `tenants`.
 ///
 /// # Errors
 /// When a database cannot be read.
-pub fn folder(from: &Path, to: &Path, tenants: &[&str]) -> io::Result<()> {
-    for file in files(from)? {
-        let Ok(rest) = file.strip_prefix(from) else { continue };
+pub fn folder(from: &Disk, to: &Path, tenants: &[&str]) -> io::Result<()> {
+    for file in files(from.data())? {
+        let Ok(rest) = file.strip_prefix(from.data()) else { continue };
         let stem = rest.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        if rest.components().count() > 1 && stem.len() == 36 && !tenants.contains(&stem) {
+        let owner = match rest.components().nth(1).and_then(|c| c.as_os_str().to_str()) {
+            Some(tenant) if rest.starts_with("blobs") => tenant,
+            _ => stem,
+        };
+        if rest.components().count() > 1 && owner.len() == 36 && !tenants.contains(&owner) {
             continue;
         }
         let target = to.join(rest);
@@ -54,7 +63,7 @@ pub fn folder(from: &Path, to: &Path, tenants: &[&str]) -> io::Result<()> {
         }
         let name = rest.to_string_lossy();
         if name.ends_with(".db") {
-            database(&file, &target).map_err(io::Error::other)?;
+            backup(&file, &target, from.key(&file)?.as_ref()).map_err(io::Error::other)?;
         } else if !(name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with(".lock") || name == "lock") {
             std::fs::copy(&file, &target)?;
         }
@@ -62,14 +71,26 @@ pub fn folder(from: &Path, to: &Path, tenants: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies one live database.
+/// Copies one live database, and opens the copy: what lies at `to` is plain SQLite.
 ///
 /// # Errors
-/// As SQLite says.
-pub fn database(from: &Path, to: &Path) -> rusqlite::Result<()> {
+/// As SQLite says; a key or a page that does not open.
+pub fn database(disk: &Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let Some(key) = disk.key(from)? else { return backup(from, to, None).map_err(io::Error::other) };
+    let sealed = to.with_extension("sealed");
+    backup(from, &sealed, Some(&key)).map_err(io::Error::other)?;
+    let bytes = std::fs::read(&sealed)?;
+    std::fs::remove_file(&sealed)?;
+    let plain = disk::pages(&bytes, &key).ok_or_else(|| io::Error::other("a page does not open"))?;
+    std::fs::write(to, plain)
+}
+
+fn backup(from: &Path, to: &Path, key: Option<&Key>) -> rusqlite::Result<()> {
     let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    disk::unlock(&source, key)?;
     source.busy_timeout(Duration::from_secs(5))?;
     let mut target = Connection::open(to)?;
+    disk::unlock(&target, key)?;
     Backup::new(&source, &mut target)?.run_to_completion(512, Duration::from_millis(2), None)
 }
 
@@ -108,23 +129,34 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     tokio::task::spawn_blocking(work).await.map_err(|_| Miss::Unclear("disk work was cut off".to_owned()))
 }
 
-/// [`holding`], aside.
+/// Files of a data folder that hold one of the forms, as they lie there or when they are opened: what is sealed hides
+/// nothing from this. And how many there are.
 ///
 /// # Errors
 /// Unclear when the folder cannot be read.
-pub async fn search(folder: &Path, forms: Vec<Vec<u8>>) -> Result<(Vec<PathBuf>, usize), Miss> {
-    let folder = folder.to_owned();
-    Ok(aside(move || holding(&folder, &forms)).await??)
+pub async fn search(disk: &Disk, forms: Vec<Vec<u8>>) -> Result<(Vec<PathBuf>, usize), Miss> {
+    let disk = disk.clone();
+    Ok(aside(move || holding(disk.data(), &forms, |file| disk.read(file))).await??)
 }
 
-/// Files below `folder` that hold one of the forms; unreadable ones (sockets, gone meanwhile) are passed over.
+/// Files below any folder that hold one of the forms as they lie there.
 ///
 /// # Errors
-/// As the file system says.
-pub fn holding(folder: &Path, forms: &[Vec<u8>]) -> io::Result<(Vec<PathBuf>, usize)> {
+/// Unclear when the folder cannot be read.
+pub async fn search_raw(folder: &Path, forms: Vec<Vec<u8>>) -> Result<(Vec<PathBuf>, usize), Miss> {
+    let folder = folder.to_owned();
+    Ok(aside(move || holding(&folder, &forms, |file| std::fs::read(file).into_iter().collect())).await??)
+}
+
+/// Unreadable files (sockets, gone meanwhile) are passed over.
+fn holding(
+    folder: &Path,
+    forms: &[Vec<u8>],
+    read: impl Fn(&Path) -> Vec<Vec<u8>>,
+) -> io::Result<(Vec<PathBuf>, usize)> {
     let all = files(folder)?;
     let count = all.len();
-    let holds = |file: &PathBuf| std::fs::read(file).is_ok_and(|bytes| forms.iter().any(|f| find(&bytes, f).is_some()));
+    let holds = |file: &PathBuf| read(file).iter().any(|bytes| forms.iter().any(|f| find(bytes, f).is_some()));
     Ok((all.into_iter().filter(holds).collect(), count))
 }
 
@@ -145,7 +177,8 @@ mod tests {
             std::fs::write(folder.path().join(i.to_string()), bytes).unwrap();
         }
         std::fs::write(folder.path().join("clean"), "nothing").unwrap();
-        let (found, all) = holding(folder.path(), &forms(secret)).unwrap();
+        let raw = |file: &Path| std::fs::read(file).into_iter().collect();
+        let (found, all) = holding(folder.path(), &forms(secret), raw).unwrap();
         assert_eq!((found.len(), all), (3, 4));
     }
 
@@ -155,7 +188,7 @@ mod tests {
         let live = Connection::open(folder.path().join("a.db")).unwrap();
         live.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (7);").unwrap();
         let to = folder.path().join("copy");
-        super::folder(folder.path(), &to, &[]).unwrap();
+        super::folder(&Disk::plain(folder.path()), &to, &[]).unwrap();
         assert!(!to.join("a.db-wal").exists());
         let copy = Connection::open(to.join("a.db")).unwrap();
         assert_eq!(copy.query_row("SELECT x FROM t", [], |r| r.get::<_, i64>(0)).unwrap(), 7);

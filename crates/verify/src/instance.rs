@@ -107,8 +107,16 @@ impl Instance {
     /// # Errors
     /// Words for the terminal when it does not start.
     pub async fn again(&self, data: PathBuf) -> Result<Self, String> {
+        self.again_as(self.setup.folder.clone(), data).await
+    }
+    /// As [`Instance::again`], as another edition of the app.
+    ///
+    /// # Errors
+    /// As [`Instance::again`].
+    pub async fn again_as(&self, folder: PathBuf, data: PathBuf) -> Result<Self, String> {
         let (authority, issuer, secrets) = (self.authority.clone(), self.issuer.clone(), self.secrets.clone());
-        Self::launch(self.setup.clone(), self.home.clone(), data, authority, self.mail.clone(), issuer, secrets).await
+        let setup = Setup { folder, ..self.setup.clone() };
+        Self::launch(setup, self.home.clone(), data, authority, self.mail.clone(), issuer, secrets).await
     }
 
     async fn launch(

@@ -3,20 +3,26 @@
 //!
 //! Evidence is an allow-list by type ([`Evidence`]); "failing" is said only after two tries with fresh canaries ([`run`]).
 
+// The library that `rusqlite` calls; its cipher is for the server, the prober opens pages itself.
+use sqlite as _;
+
 mod act;
 mod answers;
 mod authority;
 mod chain;
 pub mod copy;
+mod disk;
 mod evidence;
 mod hello;
 mod instance;
 pub mod jwt;
 mod live;
 mod many;
+mod merkle;
 mod openapi;
 mod openpgp;
 pub mod oscal;
+mod opener;
 pub mod pattern;
 pub mod pick;
 mod plan;
@@ -24,6 +30,7 @@ mod probes;
 mod random;
 mod report;
 mod round;
+mod rows;
 mod run;
 mod sink;
 mod stage;
@@ -31,6 +38,7 @@ mod verdict;
 mod visit;
 mod walls;
 mod watch;
+mod volume;
 mod wire;
 
 pub use evidence::{Evidence, Fact, Finding, Miss, Outcome};

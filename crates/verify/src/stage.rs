@@ -224,9 +224,20 @@ impl Stage {
     /// # Errors
     /// Unclear with the server's words.
     pub async fn canary_named(&self, slug: &str, roles: &[&'static str]) -> Result<Tenant, Miss> {
+        self.canary_made(slug, roles, None).await
+    }
+    /// Makes a canary tenant in one of the app's regions.
+    ///
+    /// # Errors
+    /// Unclear with the server's words.
+    pub async fn canary_in(&self, region: &str) -> Result<Tenant, Miss> {
+        let roles: Vec<&'static str> = self.app.roles.iter().take(1).map(|r| r.id).collect();
+        self.canary_made(&format!("canary-{}", random::hex(5)), &roles, Some(region)).await
+    }
+    async fn canary_made(&self, slug: &str, roles: &[&'static str], region: Option<&str>) -> Result<Tenant, Miss> {
         let people: Vec<Person> = roles.iter().map(|role| self.invent(role)).collect();
         let listed: Vec<Value> = people.iter().map(|p| self.described(p)).collect();
-        let order = json!({"do": "tenant.create", "as": "verify", "slug": slug, "name": slug, "canary": true, "region": null, "people": listed});
+        let order = json!({"do": "tenant.create", "as": "verify", "slug": slug, "name": slug, "canary": true, "region": region, "people": listed});
         let made = self.instance.admin(&order).await?;
         let text = |v: &Value, name: &str| v.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (id, url) = (text(&made, "id"), text(&made, "url"));

@@ -1,18 +1,20 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
-use encryption::OsRng;
+use bytes::Bytes;
+use encryption::{OsRng, Vault};
 use futures_util::TryStreamExt;
 use kernel::{
     Actor, Caller, Clock, Credential, Event, Grant, Home, Id, Keys, Mode, Outcome, Peer, Permit, Place, Principal,
-    RequestId, Site, Source, Status, Steered, Tenant, TenantId, UserId, Write,
+    RequestId, Secret, Site, Source, Status, Steered, Tenant, TenantId, UserId, Write,
 };
-use route::Run;
-use serde_json::Value;
-use store::{Change, Engine, Lookup, Options, Own, Store, statements};
+use route::{Body, Run, with};
+use serde_json::{Value, json};
+use store::{Change, Control, Engine, Lookup, Options, Own, Store, statements};
 
-use super::*;
-use crate::{Chained, verify_export};
+use super::{export, *};
+use crate::{Chained, Means, Report, Trust, Vkey, verify_export, verify_with};
 
+const DAY: i64 = 86_400_000;
 const START: Time = Time(1_777_887_000_000);
 
 statements! {
@@ -27,8 +29,9 @@ statements! {
 }
 
 struct House {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     store: Store,
+    audit: Arc<Audit>,
     keys: Keys,
     clock: Arc<Steered>,
 }
@@ -53,7 +56,7 @@ impl House {
         let store = Store::open(Options {
             folder: folder.path().to_owned(),
             engine: Engine::Sqlite,
-            tables: Vec::new(),
+            tables: crate::tables().into_iter().chain(encryption::tables()).collect(),
             chain: Arc::new(Chained::new([7; 32])),
             clock: clock.clone(),
             rng: Arc::new(OsRng),
@@ -62,7 +65,22 @@ impl House {
         .unwrap();
         store.create(tenant(1)).await.unwrap();
         store.create(tenant(2)).await.unwrap();
-        Self { _folder: folder, store, keys: keys(), clock }
+        let keys = keys();
+        let audit = Self::service(&store, &keys, folder.path(), &clock);
+        Self { folder, store, audit, keys, clock }
+    }
+    fn service(store: &Store, keys: &Keys, folder: &std::path::Path, clock: &Arc<Steered>) -> Arc<Audit> {
+        let roots = vec![("eu", Secret::new([3; 32]))];
+        let lookup = Lookup::new(&keys.permit, store);
+        let vault = Vault::new(lookup, roots, folder.join("keys"), Arc::new(OsRng), clock.clone()).unwrap();
+        Arc::new(Audit::new(Means {
+            vault,
+            clock: clock.clone(),
+            rng: Arc::new(OsRng),
+            domain: "app.example".into(),
+            name: "App".into(),
+            retention: 366 * DAY,
+        }))
     }
     /// `count` leaves a second apart, by two people, of two actions.
     async fn with(count: u8) -> Self {
@@ -86,6 +104,9 @@ impl House {
         self.clock.advance(1000);
     }
     fn permit<M: Mode>(&self, tenant: TenantId) -> Permit<M> {
+        self.permit_for(tenant, "audit.exported")
+    }
+    fn permit_for<M: Mode>(&self, tenant: TenantId, event: &'static str) -> Permit<M> {
         let keys = &self.keys;
         let home = Arc::new(Home {
             id: tenant,
@@ -101,7 +122,7 @@ impl House {
         let caller = Caller::known(&keys.caller, Site::at(&keys.site, peer, place), Credential::None);
         let found = Tenant::found(&keys.tenant, caller, home);
         let principal = Principal::known(&keys.principal, found, Actor::Member { user: person(0), role: 0 }, false);
-        Permit::grant(&keys.permit, principal, "audit.exported", Grant::PLAIN)
+        Permit::grant(&keys.permit, principal, event, Grant::PLAIN)
     }
     fn tx<M: Mode>(&self, tenant: TenantId) -> Tx<M> {
         Tx::open(&self.store, self.permit(tenant))
@@ -130,11 +151,12 @@ impl House {
     async fn checked(&self) -> Checked {
         check(Asking { tx: self.tx(tenant(1)), input: () }).await.unwrap()
     }
-    async fn exported(&self) -> Vec<u8> {
-        let Run::Write(run) = get_audited("audit.exported", export).run else { panic!() };
+    async fn exported(&self, query: &str) -> Vec<u8> {
+        let serve = get_audited("audit.exported", with(&self.audit, export::export));
+        let Run::Write(run) = serve.run else { panic!() };
         let raw = route::Raw {
             params: Vec::new(),
-            query: Vec::new(),
+            query: route::form(query.as_bytes()).unwrap(),
             headers: http::HeaderMap::new(),
             body: Bytes::new(),
             stream: None,
@@ -230,10 +252,10 @@ async fn a_tenant_reads_its_own_log_only() {
 #[tokio::test]
 async fn an_export_is_the_log_checks_out_and_leaves_a_leaf() {
     let house = House::with(7).await;
-    let text = house.exported().await;
+    let text = house.exported("format=jsonl").await;
     let report = verify_export(text.as_slice()).unwrap();
     assert_eq!((report.leaves, report.broken), (7, None));
-    let text = house.exported().await;
+    let text = house.exported("format=jsonl").await;
     let report = verify_export(text.as_slice()).unwrap();
     assert_eq!((report.leaves, report.broken), (8, None));
     let last = Leaf::parse(text.trim_ascii_end().rsplit(|b| *b == b'\n').next().unwrap()).unwrap();
@@ -249,7 +271,7 @@ async fn an_export_longer_than_a_slice_is_whole() {
     for n in 0..SLICE + 20 {
         house.note(tenant(1), u8::try_from(n % 250).unwrap()).await;
     }
-    assert_eq!(verify_export(house.exported().await.as_slice()).unwrap().leaves, 520);
+    assert_eq!(verify_export(house.exported("format=jsonl").await.as_slice()).unwrap().leaves, 520);
     let checked = house.checked().await;
     assert_eq!((checked.intact, checked.size), (true, 521));
     // A rare filter looks past several slices.
@@ -308,4 +330,409 @@ async fn the_check_names_a_cut_end() {
     house.tamper(&REMOVE, (6,)).await;
     house.tamper(&REMOVE, (7,)).await;
     assert_eq!(verdict(&house.checked().await), (false, Some(5), Some("place")));
+}
+
+impl House {
+    /// Closes a day of a log as the job does; `crash`: after the leaf, before the checkpoint is published.
+    async fn close(&self, tenant: TenantId, day: i64, crash: bool) -> Result<(), Failure> {
+        let sealed = self.audit.close_day(self.named(tenant, "log.day_closed"), day).await?;
+        if !crash {
+            let batch = self.named(TenantId::HOUSE, "log.published").batch::<Control>("day");
+            crate::publish(batch, std::slice::from_ref(&sealed)).commit().await?;
+            crate::tidy(vec![sealed]).await;
+        }
+        Ok(())
+    }
+    fn named(&self, tenant: TenantId, event: &'static str) -> Tx<Write> {
+        Tx::open(&self.store, self.permit_for(tenant, event))
+    }
+    async fn get<In: serde::de::DeserializeOwned>(&self, members: Value) -> Asking<In> {
+        Asking { tx: self.tx(tenant(1)), input: serde_json::from_value(members).unwrap() }
+    }
+    async fn days(&self) -> Vec<Value> {
+        let days = published::days(Arc::clone(&self.audit), self.get(Value::Null).await).await.unwrap();
+        serde_json::to_value(days).unwrap()["days"].as_array().unwrap().clone()
+    }
+    fn vkey(&self) -> Vkey {
+        let permit: Permit<Read> = self.permit(tenant(1));
+        self.audit.key(permit.principal().home()).unwrap().1
+    }
+    async fn verified(&self, query: &str, since: Option<&str>) -> Report {
+        let text = self.exported(query).await;
+        verify_with(text.as_slice(), &Trust { since: since.map(str::to_owned), key: Some(self.vkey()) }).unwrap()
+    }
+    async fn tile(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let reply = published::tile(self.get(json!({"path": path})).await).await?;
+        let Body::Bytes(bytes) = reply.body else { panic!() };
+        Ok(bytes.to_vec())
+    }
+}
+
+fn text(reply: route::Reply) -> String {
+    let Body::Bytes(bytes) = reply.body else { panic!() };
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const TODAY: i64 = START.0 / DAY;
+
+#[tokio::test]
+async fn a_day_is_closed_once_whatever_happens_between() {
+    let house = House::with(5).await;
+    house.close(tenant(1), TODAY, true).await.unwrap();
+    house.note(tenant(1), 9).await;
+    house.close(tenant(1), TODAY, true).await.unwrap();
+    assert!(house.days().await.is_empty(), "nothing is shown before it is published");
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    let first = house.days().await;
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    assert_eq!(house.days().await, first);
+    assert_eq!((first.len(), first[0]["size"].as_i64()), (1, Some(6)));
+    assert_eq!(house.places("action=log.day_closed").await.0, [5]);
+
+    // A quiet day, one that the clock skipped, and a clock that went back.
+    house.clock.advance(DAY);
+    house.close(tenant(1), TODAY + 1, false).await.unwrap();
+    house.clock.advance(3 * DAY);
+    house.close(tenant(1), TODAY + 4, false).await.unwrap();
+    house.clock.advance(-2 * DAY);
+    house.note(tenant(1), 3).await;
+    house.close(tenant(1), TODAY + 2, false).await.unwrap();
+    let sizes: Vec<i64> = house.days().await.iter().map(|day| day["size"].as_i64().unwrap()).collect();
+    assert_eq!(sizes, [11, 9, 8, 6]);
+    assert!(house.checked().await.intact);
+    for day in house.days().await {
+        let note = day["checkpoint"].as_str().unwrap();
+        let report = house.verified("", Some(note)).await;
+        assert_eq!((report.fault, report.since), (None, day["size"].as_u64()));
+    }
+}
+
+#[tokio::test]
+async fn two_closings_at_once_make_one_leaf() {
+    let house = House::with(5).await;
+    let closings = (0..6).map(|_| house.close(tenant(1), TODAY, false));
+    for outcome in futures_util::future::join_all(closings).await {
+        outcome.unwrap();
+    }
+    assert_eq!(house.places("action=log.day_closed").await.0, [5]);
+    assert_eq!(house.days().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rewritten_log_is_not_signed() {
+    for careful in [false, true] {
+        let house = House::with(5).await;
+        house.close(tenant(1), TODAY, false).await.unwrap();
+        let mut bodies = Vec::new();
+        for seq in 0..6 {
+            bodies.push(house.body(seq).await);
+        }
+        // Leaf 2 changed and, by the careful, every link behind it made to fit.
+        let (mut prev, last) = (String::new(), if careful { 6 } else { 3 });
+        for seq in 2..last {
+            let mut leaf = String::from_utf8(bodies[seq].clone()).unwrap();
+            if seq == 2 {
+                leaf = leaf.replace("notes/2", "notes/3");
+            } else {
+                let old = hex::encode(leaf_hash(&bodies[seq - 1]));
+                leaf = leaf.replace(&old, &prev);
+            }
+            prev = hex::encode(leaf_hash(leaf.as_bytes()));
+            let hash = leaf_hash(leaf.as_bytes()).to_vec();
+            house.tamper(&FORGE_BOTH, (leaf.into_bytes(), hash, i64::try_from(seq).unwrap())).await;
+        }
+        let checked = house.checked().await;
+        assert_eq!((checked.intact, checked.broken_at), (false, if careful { Some(5) } else { Some(3) }));
+        let refused = house.close(tenant(1), TODAY + 1, false).await;
+        assert!(matches!(&refused, Err(Failure::Internal(why)) if why.contains("not signed")), "{refused:?}");
+        assert_eq!(house.days().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_export_binds_its_leaves_from_any_place_to_any_size() {
+    let house = House::with(20).await;
+    assert_eq!(house.verified("", None).await.checkpoint.unwrap().size, 20, "before any day is closed");
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    house.note(tenant(1), 1).await;
+    let note = house.days().await[0]["checkpoint"].as_str().unwrap().to_owned();
+    for (query, first, size) in [
+        ("", 0, 0),
+        ("first=7", 7, 0),
+        ("size=9", 0, 9),
+        ("first=3&size=4", 3, 4),
+        ("first=22&since=22", 22, 0),
+        ("first=9&size=23&since=22", 9, 23),
+    ] {
+        let report = house.verified(query, None).await;
+        assert_eq!(report.fault, None, "{query}");
+        let signed = report.checkpoint.unwrap().size;
+        assert!(size == 0 || signed == size, "{query}");
+        assert_eq!(report.leaves, signed - first, "{query}");
+        if query.contains("since") || first == 0 && signed >= 22 {
+            assert_eq!(house.verified(query, Some(&note)).await.since, Some(22), "{query}");
+        }
+    }
+    let at = |seconds: i64| START.plus(seconds * 1000).to_string();
+    let report = house.verified(&format!("from={}&to={}", at(3), at(6)), None).await;
+    assert_eq!((report.leaves, report.checkpoint.unwrap().size), (3, 6));
+    // Bare lines, for other programs.
+    assert_eq!(verify_export(house.exported("format=jsonl").await.as_slice()).unwrap().checkpoint, None);
+}
+
+#[tokio::test]
+async fn tiles_and_proofs_are_of_the_published_tree() {
+    use crate::{merkle::inclusion_root, note::read_proof};
+    let house = House::open().await;
+    for n in 0..600_u32 {
+        house.note(tenant(1), u8::try_from(n % 250).unwrap()).await;
+        if n == 299 {
+            house.close(tenant(1), TODAY, false).await.unwrap();
+        }
+    }
+    house.close(tenant(1), TODAY + 1, false).await.unwrap();
+    house.note(tenant(1), 1).await;
+    let days = house.days().await;
+    assert_eq!((days[0]["size"].as_u64(), days[1]["size"].as_u64()), (Some(602), Some(301)));
+    let newest = crate::Checkpoint::open(days[0]["checkpoint"].as_str().unwrap(), &house.vkey()).unwrap();
+
+    for (path, length) in [
+        ("0/000", 8192),
+        ("0/001", 8192),
+        ("0/002.p/90", 2880),
+        ("0/002.p/7", 224),
+        ("1/000.p/2", 64),
+        ("0/001.p/5", 160),
+    ] {
+        assert_eq!(house.tile(path).await.unwrap().len(), length, "{path}");
+    }
+    for path in
+        ["0/002", "0/002.p/91", "1/000", "2/000.p/1", "entries/002", "entries/002.p/91", "entries/003.p/1", "0/003.p/1"]
+    {
+        assert_eq!(house.tile(path).await, Err(Failure::NotFound), "{path}");
+    }
+    for (path, index, width) in [("entries/000", 0, 256), ("entries/002.p/90", 2, 90), ("entries/002.p/3", 2, 3)] {
+        let bundle = house.tile(path).await.unwrap();
+        let leaves = crate::tile::split(&bundle, width).unwrap();
+        assert_eq!(leaves.iter().map(|leaf| leaf.len() + 2).sum::<usize>(), bundle.len());
+        assert_eq!(leaves[width - 1], house.body((index * 256 + width - 1) as i64).await);
+    }
+    for seq in [0, 1, 255, 256, 300, 511, 512, 600, 601_u64] {
+        let file = text(proofs::inclusion(house.get(json!({"leaf": seq.to_string()})).await).await.unwrap());
+        let (index, path, note) = read_proof(&file).unwrap();
+        let leaf = leaf_hash(&house.body(seq as i64).await);
+        assert_eq!((index, note), (seq, days[0]["checkpoint"].as_str().unwrap()));
+        assert_eq!(inclusion_root(&leaf, seq, 602, &path), Some(newest.root), "{seq}");
+    }
+    let found: Value = serde_json::from_str(&text(
+        proofs::inclusion(house.get(json!({"leaf": "3", "format": "json"})).await).await.unwrap(),
+    ))
+    .unwrap();
+    assert_eq!(found["values"]["email"]["value"], "p3@example.com");
+    let by_id = house.get(json!({"leaf": found["leaf"]["id"]})).await;
+    assert_eq!(text(proofs::inclusion(by_id).await.unwrap()), found["proof"]);
+    assert!(matches!(proofs::inclusion(house.get(json!({"leaf": "602"})).await).await, Err(Failure::Conflict(_))));
+    for unknown in ["603", "x", "01890000-0000-7000-8000-000000000000"] {
+        assert!(matches!(proofs::inclusion(house.get(json!({"leaf": unknown})).await).await, Err(Failure::NotFound)));
+    }
+    let proof = proofs::consistency(house.get(json!({"from": "301"})).await).await.unwrap();
+    let proof = serde_json::to_value(proof).unwrap();
+    let hash = |v: &Value| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.decode(v.as_str().unwrap()).unwrap().try_into().unwrap()
+    };
+    let path: Vec<[u8; 32]> = proof["proof"].as_array().unwrap().iter().map(hash).collect();
+    let older = crate::Checkpoint::open(days[1]["checkpoint"].as_str().unwrap(), &house.vkey()).unwrap();
+    assert!(crate::merkle::consistent((301, &older.root), (602, &newest.root), &path));
+    for query in [json!({"from": "0"}), json!({"from": "603"}), json!({"from": "5", "to": "603"})] {
+        assert!(proofs::consistency(house.get(query).await).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn the_key_set_shows_the_key_and_the_days() {
+    let house = House::with(3).await;
+    let keys = async || -> Value {
+        let reply = published::keys(Arc::clone(&house.audit), house.get(Value::Null).await).await.unwrap();
+        serde_json::from_str(&text(reply)).unwrap()
+    };
+    assert_eq!(keys().await["checkpoints"], json!([]));
+    for day in 0..50 {
+        house.close(tenant(1), TODAY + day, false).await.unwrap();
+        house.clock.advance(DAY);
+    }
+    let set = keys().await;
+    assert_eq!(set["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(set["keys"][0]["vkey"], house.vkey().to_string());
+    let shown = set["checkpoints"].as_array().unwrap();
+    assert_eq!(shown.len(), 40);
+    assert_eq!(shown[0]["day"], crate::date(TODAY + 49));
+    assert!(crate::Checkpoint::open(shown[39]["checkpoint"].as_str().unwrap(), &house.vkey()).is_some());
+    assert!(!set.to_string().contains("salt"));
+}
+
+#[tokio::test]
+async fn what_has_served_its_time_goes_and_every_proof_stays() {
+    let house = House::open().await;
+    for n in 0..300_u32 {
+        house.note(tenant(1), u8::try_from(n % 250).unwrap()).await;
+    }
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    let old = house.days().await[0]["checkpoint"].as_str().unwrap().to_owned();
+    let proof = async |seq: u64| proofs::inclusion(house.get(json!({"leaf": seq.to_string()})).await).await.map(text);
+    let before = proof(7).await.unwrap();
+    house.clock.advance(366 * DAY - 3000 * 1000);
+    assert_eq!(house.audit.prune(house.named(tenant(1), "log.pruned")).await.unwrap(), 0, "not before its time");
+    house.clock.advance(4000 * 1000);
+    house.note(tenant(1), 1).await;
+    assert_eq!(house.audit.prune(house.named(tenant(1), "log.pruned")).await.unwrap(), 256);
+    assert_eq!(house.audit.prune(house.named(tenant(1), "log.pruned")).await.unwrap(), 0);
+    assert_eq!(house.places("action=log.pruned").await.0.len(), 1);
+    assert_eq!(house.places("limit=1").await.0, [256]);
+    let checked = house.checked().await;
+    assert_eq!((checked.intact, checked.first), (true, 256));
+    house.close(tenant(1), TODAY + 366, false).await.unwrap();
+    // The bytes are gone, the hashes are not.
+    assert!(house.tile("entries/000").await.is_err());
+    assert_eq!(house.tile("0/000").await.unwrap().len(), 8192);
+    let (index, path, _) = crate::read_proof(&before).unwrap();
+    let now = proof(7).await.unwrap();
+    let (_, longer, _) = crate::read_proof(&now).unwrap();
+    assert!(index == 7 && longer.starts_with(&path[..8]));
+    let report = house.verified("", None).await;
+    assert_eq!((report.fault.clone(), report.leaves), (None, report.checkpoint.unwrap().size - 256));
+    assert_eq!(house.verified("since=301", Some(&old)).await.since, Some(301));
+    // Whoever cuts more off, or brings the floor along, is found.
+    house.tamper(&REMOVE, (256,)).await;
+    assert_eq!(house.checked().await.broken_at, Some(256));
+}
+
+#[tokio::test]
+async fn a_subject_is_erased_and_every_proof_holds() {
+    let house = House::with(10).await;
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    let before = house.exported("size=11").await;
+    let (_, erased) =
+        crate::erase(house.named(tenant(1), "audit.erased"), &person(1).to_string(), &["p0@example.com".to_owned()])
+            .await
+            .unwrap();
+    assert_eq!(erased, 6, "five leaves of hers, and one that held the address");
+    let page = house.page("").await.unwrap();
+    let values: Vec<usize> =
+        page["items"].as_array().unwrap().iter().map(|item| item["values"].as_object().unwrap().len()).collect();
+    assert_eq!(values[..10], [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+    assert!(house.checked().await.intact);
+    let leaves = |text: &[u8]| text.split(|b| *b == b'\n').skip(1).take(11).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    assert_eq!(leaves(&before), leaves(&house.exported("size=11").await));
+    assert!(crate::erase(house.named(tenant(1), "audit.erased"), "", &[]).await.is_err());
+}
+
+#[tokio::test]
+async fn the_instances_day_lists_every_log_once() {
+    let house = House::with(3).await;
+    house.note(tenant(2), 1).await;
+    for one in [tenant(1), tenant(2)] {
+        house.close(one, TODAY, false).await.unwrap();
+    }
+    for _ in 0..2 {
+        house.audit.seal_instance(house.named(TenantId::HOUSE, "log.instance_sealed"), TODAY).await.unwrap();
+    }
+    house.close(TenantId::HOUSE, TODAY, false).await.unwrap();
+    let ask = || Asking {
+        tx: house.tx(TenantId::HOUSE),
+        input: serde_json::from_value(json!({"day": crate::date(TODAY)})).unwrap(),
+    };
+    let day: Value =
+        serde_json::from_str(&text(published::instance_day(Arc::clone(&house.audit), ask()).await.unwrap())).unwrap();
+    assert_eq!(day["logs"], 2);
+    let label = hex::encode(crate::label(&house.vkey()));
+    let mine = &house.days().await[0];
+    let salt = hex::decode(mine["salt"].as_str().unwrap()).unwrap();
+    let value = crate::instance_value(&crate::label(&house.vkey()), &salt, mine["checkpoint"].as_str().unwrap());
+    let entries = day["entries"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["label"] == label).unwrap();
+    assert_eq!(entry["value"], hex::encode(value));
+    let list: Vec<u8> = entries
+        .iter()
+        .flat_map(|e| hex::decode(format!("{}{}", e["label"].as_str().unwrap(), e["value"].as_str().unwrap())).unwrap())
+        .collect();
+    assert_eq!(hex::encode(crate::instance_root(&list).unwrap()), day["root"].as_str().unwrap());
+    // The leaf names the root, and is in the tree that the house signs.
+    let leaf = day["leaf"].as_str().unwrap();
+    assert!(leaf.contains(day["root"].as_str().unwrap()));
+    let (index, path, note) = crate::read_proof(day["proof"].as_str().unwrap()).unwrap();
+    let permit: Permit<Read> = house.permit(TenantId::HOUSE);
+    let key = house.audit.key(permit.principal().home()).unwrap().1;
+    let signed = crate::Checkpoint::open(note, &key).unwrap();
+    assert_eq!(
+        crate::merkle::inclusion_root(&leaf_hash(leaf.as_bytes()), index, signed.size, &path),
+        Some(signed.root)
+    );
+    assert!(house.folder.path().join("blobs").exists());
+}
+
+/// Puts the tree of `size` made-up leaves into the store, published; the leaves themselves only as far as the edge.
+async fn planted(house: &House, size: u64) -> crate::tile::Edge {
+    use futures_util::StreamExt as _;
+    let blobs = house.named(tenant(1), "log.published").reader().blobs();
+    let (mut edge, mut full) = (crate::tile::Edge::default(), Vec::new());
+    for at in 0..size {
+        edge.push(leaf_hash(&at.to_be_bytes()), &mut full);
+        if full.len() >= 2048 || at + 1 == size {
+            let puts = full.drain(..).map(|(tile, bytes)| crate::tree::put(&blobs, tile.object(), bytes));
+            futures_util::stream::iter(puts).buffer_unordered(64).for_each(|done| async move { done.unwrap() }).await;
+        }
+    }
+    edge
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement; run with --ignored --nocapture, optimised"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
+async fn cost_of_a_proof_in_ten_million() {
+    let house = House::open().await;
+    let size = 10_000_000 - 10_000_000 % 256;
+    let edge = planted(&house, size).await;
+    let grown = State { head: Head { size, hash: [0; 32], at: START }, root: edge.root(), upper: edge.upper() };
+    let (mut worst, mut all) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+    for n in 0..200_u64 {
+        let seq = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % size;
+        let began = std::time::Instant::now();
+        let reader = house.named(tenant(1), "log.published").reader();
+        let mut nodes = Nodes::published(&reader, &grown).await.unwrap().unwrap();
+        let path = nodes.inclusion(seq, size).await.unwrap();
+        let took = began.elapsed();
+        assert_eq!(crate::merkle::inclusion_root(&leaf_hash(&seq.to_be_bytes()), seq, size, &path), Some(grown.root));
+        worst = worst.max(took);
+        all += took;
+    }
+    println!("proof of a leaf of {size}: {:?} on average, {worst:?} at worst", all / 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement; run with --ignored --nocapture, optimised"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
+async fn cost_of_closing_ten_thousand_logs() {
+    use futures_util::StreamExt as _;
+    let house = House::open().await;
+    let tenants: Vec<TenantId> = (0..10_000_u32)
+        .map(|n| {
+            let [a, b, c, d] = n.to_be_bytes();
+            TenantId(Id::v7(Time(5), [a, b, c, d, 1, 1, 1, 1, 1, 1]))
+        })
+        .collect();
+    let made = tenants.iter().map(|id| async { house.store.create(*id).await.unwrap() });
+    futures_util::stream::iter(made).buffer_unordered(32).for_each(|()| async {}).await;
+    for day in 0..2 {
+        let began = std::time::Instant::now();
+        for some in tenants.chunks(128) {
+            let each = some.iter().map(|id| house.audit.close_day(house.named(*id, "log.day_closed"), TODAY + day));
+            let sealed: Vec<crate::Sealed> =
+                futures_util::stream::iter(each).buffer_unordered(16).map(Result::unwrap).collect().await;
+            let batch = house.named(TenantId::HOUSE, "log.published").batch::<Control>("day");
+            crate::publish(batch, &sealed).commit().await.unwrap();
+            crate::tidy(sealed).await;
+        }
+        println!("10,000 logs closed in {:?}", began.elapsed());
+    }
 }

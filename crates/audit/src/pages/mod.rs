@@ -3,9 +3,12 @@
 mod day;
 mod entry;
 mod list;
+mod offline;
 mod sieve;
 
 use std::sync::Arc;
+
+pub(crate) use offline::verify;
 
 use kernel::{Failure, Mode};
 use route::{Route, get, may, page::Frame, with};

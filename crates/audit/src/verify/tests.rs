@@ -2,8 +2,10 @@ use encryption::OsRng;
 use kernel::{Actor, Event, Id, Outcome, RequestId, Rng, Source};
 use store::Chain;
 
+use kernel::Time;
+
 use super::*;
-use crate::Chained;
+use crate::{Chained, verify_export};
 
 const LEAVES: usize = 12;
 

@@ -4,10 +4,17 @@ use kernel::{
     Actor, Caller, Credential, Event, Grant, Home, Id, Keys, Peer, Permit, Place, Principal, RequestId, Site, Status,
     Steered, Tenant, Time, Write,
 };
-use store::{Chain, Control, Engine, Options, Placed, Store, Tx};
+use store::{Chain, Control, Engine, Options, Own, Placed, Store, Tx, Value};
+
+use std::sync::atomic::AtomicI64;
 
 use super::*;
-use crate::OsRng;
+use crate::{
+    OsRng,
+    key_version,
+    ring::{CACHED, Ring},
+    sealed::{Column, Columns, Form, Part},
+};
 
 struct Unlinked;
 impl Chain for Unlinked {
@@ -15,6 +22,34 @@ impl Chain for Unlinked {
         let head = store::Head { size: head.size + 1, hash: [0; 32], at: now };
         Placed { head, body: b"{}".to_vec(), values: Vec::new() }
     }
+}
+
+static PUT: store::Change<Own, Vec<Value>> =
+    store::Change::fixed("INSERT INTO members (id, iban, mail, draft, draft_key) VALUES ($1, $2, $3, $4, $5)");
+static GET: store::Query<Own, (String,), (Vec<u8>, Vec<u8>, String)> =
+    store::Query::fixed("SELECT iban, mail, draft FROM members WHERE {every} AND id = $1");
+
+fn members() -> store::Table {
+    let table = store::Table::own("members", "no", "no").text("id").opt_blob("iban").sealed().opt_blob("mail").blind();
+    table.opt_text("draft").opt_int("draft_key").index(["draft_key"])
+}
+
+fn columns() -> Columns {
+    let column = |value: &'static str, form, field| Column {
+        table: "members".into(),
+        key: vec!["id".into()],
+        value: value.into(),
+        form,
+        place: [Part::Fixed("members".into()), field, Part::Column("id".into())],
+        purpose: "seal",
+        renews: true,
+    };
+    let fixed = |name: &'static str| Part::Fixed(name.into());
+    Columns::new(vec![
+        column("iban", Form::Blob { blind: false }, fixed("iban")),
+        column("mail", Form::Blob { blind: true }, fixed("mail")),
+        column("draft", Form::Json { version: "draft_key".into() }, Part::Member),
+    ])
 }
 
 struct House {
@@ -38,7 +73,7 @@ impl House {
         let store = Store::open(Options {
             folder: folder.path().to_owned(),
             engine: Engine::Sqlite,
-            tables: crate::tables(),
+            tables: [crate::tables(), vec![members()]].concat(),
             chain: Arc::new(Unlinked),
             clock: Arc::new(Steered::at(Time(1_777_887_000_000))),
             rng: Arc::new(OsRng),
@@ -73,6 +108,38 @@ impl House {
         let tenant = Tenant::found(&keys.tenant, caller, home);
         let principal = Principal::known(&keys.principal, tenant, Actor::System("test"), false);
         Tx::open(&self.store, Permit::grant(&keys.permit, principal, "tenant.created", Grant::PLAIN))
+    }
+    /// A batch in a tenant's own database, as the vault's job.
+    fn own(&self, n: u8) -> Tx<Write> {
+        let keys = &self.keys;
+        let home = Arc::new(Home {
+            id: tenant(n),
+            slug: "acme".into(),
+            name: "acme".into(),
+            region: "eu".into(),
+            url: "http://localhost".into(),
+            status: Status::Active,
+            modules: Vec::new(),
+        });
+        let peer = Peer::seen(&keys.peer, Ipv4Addr::LOCALHOST.into(), RequestId::default(), true, Time(1));
+        let caller = Caller::known(&keys.caller, Site::at(&keys.site, peer, Place::House), Credential::Job("test"));
+        let principal = Principal::known(&keys.principal, Tenant::found(&keys.tenant, caller, home), Actor::System("test"), false);
+        Tx::open(&self.store, Permit::grant(&keys.permit, principal, "keys.resealed", Grant::PLAIN))
+    }
+    async fn put(&self, id: &str, iban: Vec<u8>, mail: Vec<u8>, draft: &str) {
+        let row = vec![id.into(), Value::Blob(iban), Value::Blob(mail), draft.into(), Value::Int(1)];
+        self.own(1).batch::<Own>("members").rows(1, &PUT, row).commit().await.unwrap();
+    }
+    async fn row(&self, id: &str) -> (Vec<u8>, Vec<u8>, String) {
+        Lookup::new(&self.keys.caller, &self.store).maybe(tenant(1), &GET, (id.to_owned(),)).await.unwrap().unwrap()
+    }
+    /// A newer key for tenant 1.
+    async fn rotate(&self, vault: &Vault) -> u32 {
+        let next = vault.next(&vault.newest(tenant(1)).await.unwrap()).await.unwrap();
+        let version = next.version();
+        next.put(self.tx().batch::<Control>("tenant")).commit().await.unwrap();
+        vault.refresh(tenant(1)).await.unwrap();
+        version
     }
     async fn make(&self, vault: &Vault, tenant: TenantId, region: &str) {
         let key = vault.new_tenant(tenant, region).await.unwrap();
@@ -206,7 +273,10 @@ async fn root_keys_differ_by_region_purpose_and_context() {
 #[test]
 fn the_cache_is_bounded_and_drops_the_least_used() {
     let mut cache = Cache::default();
-    let ring = || Arc::new(Ring { region: "eu".into(), keys: Vec::new(), live: 1 });
+    let ring = || {
+        let checked = AtomicI64::new(0);
+        Arc::new(Ring { region: "eu".into(), keys: Vec::new(), live: 1, unretired: 1, checked })
+    };
     let id = |n: usize| TenantId(Id::v7(Time(i64::try_from(n).unwrap()), [0; 10]));
     for n in 0..CACHED {
         cache.put(id(n), ring());
@@ -215,4 +285,136 @@ fn the_cache_is_bounded_and_drops_the_least_used() {
     cache.put(id(CACHED), ring());
     assert_eq!(cache.rings.len(), CACHED);
     assert!(cache.get(id(0)).is_some() && cache.get(id(1)).is_none());
+}
+
+#[tokio::test]
+async fn a_rotation_moves_everything_and_retires_at_zero() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let house = House::open().await;
+    let vault = house.vault();
+    house.make(&vault, tenant(1), "eu").await;
+    house.store.create(tenant(1)).await.unwrap();
+    let mail = Spot { field: "mail", ..spot(1) };
+    for n in 0..250 {
+        let row = format!("r{n}");
+        let iban = vault.seal(&Spot { row: &row, ..spot(1) }, b"NO93").await.unwrap();
+        let mail = vault.seal_indexed(&Spot { row: &row, ..mail }, "Ann@example.com").await.unwrap();
+        let draft = format!(r#"{{"iban":{{"sealed":"{}"}},"n":7}}"#, STANDARD.encode(&iban));
+        house.put(&row, iban, mail, &draft).await;
+    }
+    let columns = columns();
+    assert_eq!(vault.left(tenant(1), &columns, 1).await, Ok(750));
+    assert_eq!(vault.due(Time(0), None).await, Ok(vec![]));
+    assert_eq!(vault.due(Time(1_777_887_000_000), None).await.unwrap().len(), 1);
+    assert_eq!(vault.tags(&mail, "ann@example.com ").await.unwrap().len(), 1);
+
+    assert_eq!(house.rotate(&vault).await, 2);
+    let fresh = vault.seal(&spot(1), b"x").await.unwrap();
+    assert_eq!(key_version(&fresh), Some(2), "writes move at once");
+    assert_eq!(vault.tags(&mail, "ann@example.com").await.unwrap().len(), 2, "one for each key");
+    let followed = vault.followed(None).await.unwrap();
+    assert_eq!((followed.len(), followed[0].version), (1, 1));
+
+    // Slice by slice; a stop after any of them loses nothing.
+    let (mut slices, mut left) = (0, 750);
+    while vault.renew(house.own(1), &columns).await.unwrap().0 > 0 {
+        slices += 1;
+        let now = vault.left(tenant(1), &columns, 1).await.unwrap();
+        assert!(now < left);
+        left = now;
+    }
+    assert_eq!((slices, left), (9, 0));
+    let (iban, kept, draft) = house.row("r249").await;
+    let here = Spot { row: "r249", ..spot(1) };
+    assert_eq!(vault.open(&here, &iban).await.unwrap().expose(), b"NO93");
+    assert_eq!(vault.open(&Spot { row: "r249", ..mail }, &kept).await.unwrap().expose(), b"Ann@example.com");
+    let tag = vault.tags(&mail, "ANN@example.com").await.unwrap().pop().unwrap();
+    assert!(kept.starts_with(&tag));
+    assert_eq!(key_version(&kept), Some(2));
+    let members: serde_json::Value = serde_json::from_str(&draft).unwrap();
+    let blob = STANDARD.decode(members["iban"]["sealed"].as_str().unwrap()).unwrap();
+    assert_eq!((key_version(&blob), members["n"].as_i64()), (Some(2), Some(7)));
+    assert_eq!(vault.open(&here, &blob).await.unwrap().expose(), b"NO93");
+
+    vault.retire(house.tx().batch::<Control>("tenant"), &followed[0]).commit().await.unwrap();
+    assert_eq!(vault.followed(None).await, Ok(vec![]));
+    let retired = vault.retired(Time(1_777_887_000_000)).await.unwrap();
+    assert_eq!(retired.len(), 1);
+    vault.destroy(house.tx(), &retired[0]).await.unwrap();
+    assert_eq!(vault.retired(Time(i64::MAX)).await, Ok(vec![]));
+    assert!(vault.open(&here, &iban).await.is_ok());
+    assert_eq!(vault.risen().await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_destroyed_key_that_a_restore_brings_back_goes_again() {
+    let house = House::open().await;
+    let vault = house.vault();
+    let first = vault.new_tenant(tenant(1), "eu").await.unwrap();
+    first.clone().put(house.tx().batch::<Control>("tenant")).commit().await.unwrap();
+    house.rotate(&vault).await;
+    let followed = vault.followed(None).await.unwrap();
+    vault.retire(house.tx().batch::<Control>("tenant"), &followed[0]).commit().await.unwrap();
+    vault.destroy(house.tx(), &followed[0]).await.unwrap();
+    first.put(house.tx().batch::<Control>("tenant")).commit().await.unwrap();
+    let again = house.vault();
+    let risen = again.risen().await.unwrap();
+    assert_eq!(risen, [(tenant(1), 1)]);
+    again.bury(house.tx().batch::<Control>("tenant"), risen[0]).commit().await.unwrap();
+    assert_eq!(again.risen().await, Ok(vec![]));
+    assert!(again.seal(&spot(1), b"x").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tag_cannot_be_exchanged() {
+    let house = House::open().await;
+    let vault = house.vault();
+    house.make(&vault, tenant(1), "eu").await;
+    let stored = vault.seal_indexed(&spot(1), "ann@example.com").await.unwrap();
+    for bit in 0..stored.len() * 8 {
+        let mut bad = stored.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(vault.open(&spot(1), &bad).await.is_err(), "bit {bit}");
+    }
+    assert!(vault.open(&spot(1), &stored[crate::TAG..]).await.is_err());
+    let other = vault.tags(&Spot { field: "bic", ..spot(1) }, "ann@example.com").await.unwrap();
+    assert!(!stored.starts_with(&other[0]), "each field has its own key");
+    assert_eq!(vault.openings().get("seal"), None);
+    vault.open(&spot(1), &stored).await.unwrap();
+    assert_eq!(vault.openings().get("seal"), Some(&1));
+}
+
+#[tokio::test]
+async fn a_root_is_changed_while_both_are_known() {
+    let house = House::open().await;
+    let vault = house.vault();
+    house.make(&vault, tenant(1), "eu").await;
+    for key in vault.unkept().await.unwrap() {
+        key.put(house.tx().batch::<Control>("key/house")).commit().await.unwrap();
+    }
+    let blob = vault.seal(&spot(1), b"x").await.unwrap();
+    let session = vault.root_key("eu", "session", &[]).unwrap();
+    let with = async |eu: &[u8]| {
+        let holders = |id, roots: &[u8]| {
+            let one = |n: &u8| Arc::new(Local::new(id, Secret::new([*n; 32])).unwrap()) as Arc<dyn Kms>;
+            Region { id, holders: roots.iter().map(one).collect() }
+        };
+        let clock = Arc::new(Steered::at(Time(1_777_887_000_000)));
+        let lookup = Lookup::new(&house.keys.caller, &house.store);
+        let regions = vec![holders("eu", eu), holders("us", &[2])];
+        Vault::held(lookup, regions, house.keyfolder(), Arc::new(OsRng), clock).await.unwrap()
+    };
+    let both = with(&[1, 9]).await;
+    assert_eq!(both.check().await, Ok(()));
+    assert_eq!(both.ages().await.unwrap()[0].elsewhere, 2);
+    assert_eq!(both.open(&spot(1), &blob).await.unwrap().expose(), b"x");
+    assert_eq!(both.rewrap(house.tx(), "eu").await, Ok(2));
+    assert_eq!(both.rewrap(house.tx(), "eu").await, Ok(0));
+    let after = with(&[9]).await;
+    assert_eq!(after.check().await, Ok(()));
+    assert_eq!(after.open(&spot(1), &blob).await.unwrap().expose(), b"x");
+    assert_eq!(after.root_key("eu", "session", &[]).unwrap(), session, "nobody is signed out");
+    let before = with(&[1]).await;
+    assert!(before.check().await.is_err());
+    assert!(before.open(&spot(1), &blob).await.is_err());
 }

@@ -148,6 +148,12 @@ fn node(filter: &Node, bound: &mut Bound, text: &mut String) {
             let marks: Vec<String> = values.iter().map(|v| bound.put(v.clone())).collect();
             text.push_str(&format!("{} IN ({})", quoted(column), marks.join(", ")));
         }
+        // Never asked of the store: the vault has turned it into the next.
+        Node::Sealed(..) => text.push_str("1 = 0"),
+        Node::Blind(column, tags) => {
+            let marks: Vec<String> = tags.iter().map(|v| bound.put(v.clone())).collect();
+            text.push_str(&format!("substr({}, 1, {}) IN ({})", quoted(column), encryption::TAG, marks.join(", ")));
+        }
         Node::Test(column, op, value) => {
             let (column, mark) = (quoted(column), bound.put(value.clone()));
             text.push_str(&match op {

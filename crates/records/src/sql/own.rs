@@ -7,10 +7,10 @@ statements! {
     /// Whether a member with this id is on the roster.
     MEMBER: Query<Own, (String,), (i64,)> = "SELECT 1 FROM \"_member\" WHERE \"id\" = $1";
 
-    /// An earlier version: collection, record, version, moment, who, body.
+    /// An earlier version: collection, record, version, moment, who, body, oldest key of what is sealed in it.
     VERSION_ADD: Change<Own, Vec<Value>> =
-        "INSERT INTO \"_version\" (\"collection\", \"record\", \"version\", \"at\", \"actor\", \"body\") \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (\"collection\", \"record\", \"version\") DO NOTHING";
+        "INSERT INTO \"_version\" (\"collection\", \"record\", \"version\", \"at\", \"actor\", \"body\", \"oldest_key\") \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (\"collection\", \"record\", \"version\") DO NOTHING";
     /// All but the newest versions go: collection, record, how many stay.
     VERSION_TRIM: Change<Own, (String, String, i64)> =
         "DELETE FROM \"_version\" WHERE \"collection\" = $1 AND \"record\" = $2 AND \"version\" NOT IN \

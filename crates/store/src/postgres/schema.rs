@@ -17,6 +17,8 @@ use crate::{
 const FORMAT: i64 = 1;
 /// The tenant of the transaction; without one it is NULL, which equals nothing.
 const SCOPE: &str = "(select nullif(current_setting('app.tenant', true), '')::uuid)";
+/// Leaves younger than this, in milliseconds, are nobody's to delete: 366 days, less an hour for clocks.
+const YEAR: i64 = 366 * 86_400_000 - 3_600_000;
 /// One owner at a time.
 const MIGRATING: i64 = 0x766f_7563_6873;
 
@@ -149,11 +151,23 @@ fn grants(schemas: &Schemas, app: &str) -> String {
          GRANT SELECT, INSERT, DELETE ON house.database TO {role};"
     );
     for table in tables(schemas) {
-        // Leaves are only ever added by the server; pruning the log is the owner's.
+        // Leaves are only ever added by the server; pruning the log is the owner's, by the function below.
         let rights = if table.name == "_leaf" { "SELECT, INSERT" } else { "SELECT, INSERT, UPDATE, DELETE" };
         let name = full(table);
         let _infallible = write!(out, "REVOKE ALL ON {name} FROM {role}; GRANT {rights} ON {name} TO {role};");
     }
+    // Runs as the owner, within the tenant's wall; whoever calls it, what is younger than a year before the newest stays.
+    let _infallible = write!(
+        out,
+        "CREATE OR REPLACE FUNCTION tenants.prune_leaves(floor bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER
+         SET search_path = tenants, pg_temp AS $prune$
+           WITH gone AS (DELETE FROM tenants._leaf WHERE seq < floor
+             AND at < (SELECT h.at FROM tenants._head h WHERE h.id = 0) - {YEAR} RETURNING 1)
+           SELECT count(*) FROM gone
+         $prune$;
+         REVOKE ALL ON FUNCTION tenants.prune_leaves(bigint) FROM PUBLIC;
+         GRANT EXECUTE ON FUNCTION tenants.prune_leaves(bigint) TO {role};"
+    );
     out
 }
 
@@ -220,7 +234,17 @@ async fn expand(tx: &Transaction<'_>, table: &Table) -> Result<(), Failure> {
     for index in wanted {
         let mut make = format!("CREATE {}INDEX IF NOT EXISTS ", if index.unique { "UNIQUE " } else { "" });
         quote(&mut make, &index.name);
-        let _infallible = write!(make, " ON {name} ({})", list(table, index.columns.iter().map(String::as_str)));
+        let of = list(table, index.columns.iter().map(String::as_str));
+        let _infallible = match index.columns.first().zip(index.head) {
+            Some((column, bytes)) => {
+                let own = list(table, []);
+                let led = if own.is_empty() { String::new() } else { format!("{own}, ") };
+                let mut quoted = String::new();
+                quote(&mut quoted, column);
+                write!(make, " ON {name} ({led}substr({quoted}, 1, {bytes}))")
+            }
+            None => write!(make, " ON {name} ({of})"),
+        };
         tx.batch_execute(&make).await.map_err(error)?;
     }
     Ok(())

@@ -3,10 +3,10 @@
 
 use std::{path::Path, time::Duration};
 
-use kernel::Failure;
+use kernel::{Failure, Secret};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 
-use super::fault::Fault;
+use super::{fault::Fault, seal::unlock};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,17 @@ pub(crate) enum Role {
 }
 
 /// Opens a file that exists. `cache`: page cache in KiB; `statements`: prepared ones kept.
-pub(crate) fn open(path: &Path, role: Role, cache: u32, statements: usize) -> rusqlite::Result<Connection> {
+pub(crate) fn open(
+    path: &Path,
+    key: Option<&Secret>,
+    role: Role,
+    cache: u32,
+    statements: usize,
+) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     let patience = if kernel::sabotage::off("ops.db_pool") { 60 } else { 2 };
+    unlock(&connection, key)?;
     connection.busy_timeout(Duration::from_secs(patience))?;
     // The last close would otherwise delete a write-ahead log that an archiver has not shipped.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -42,7 +49,11 @@ pub(crate) fn open(path: &Path, role: Role, cache: u32, statements: usize) -> ru
 }
 
 /// An empty database that only this account can open, for `fill`; under its final name once it is whole and durable.
-pub(crate) fn make(path: &Path, fill: impl FnOnce(&mut Connection) -> Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn make(
+    path: &Path,
+    key: Option<&Secret>,
+    fill: impl FnOnce(&mut Connection) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let broken = |e: rusqlite::Error| Fault::from(e).failure();
     let new = path.with_extension("new");
     // What an attempt before this one left.
@@ -51,6 +62,7 @@ pub(crate) fn make(path: &Path, fill: impl FnOnce(&mut Connection) -> Result<(),
     }
     create(&new).map_err(|e| io(&e))?;
     let mut connection = Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;
+    unlock(&connection, key).map_err(broken)?;
     // Nobody sees it before its one sync.
     connection.execute_batch("PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY").map_err(broken)?;
     fill(&mut connection)?;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{Failure, TenantId};
+use kernel::{Failure, Secret, TenantId};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -79,6 +79,8 @@ pub(super) struct Reader {
 pub(super) struct File {
     pub(super) id: TenantId,
     pub(super) path: PathBuf,
+    /// Key of its pages; none when they are plain.
+    pub(super) key: Option<Secret>,
     /// Whether it is the house's.
     pub(super) control: bool,
     /// When it was last asked for, in ticks of the LRU.
@@ -101,10 +103,11 @@ fn millis() -> u64 {
 }
 
 impl File {
-    pub(super) fn new(id: TenantId, path: PathBuf, handles: &Arc<Handles>) -> Self {
+    pub(super) fn new(id: TenantId, path: PathBuf, key: Option<Secret>, handles: &Arc<Handles>) -> Self {
         Self {
             id,
             path,
+            key,
             control: id == TenantId::HOUSE,
             used: AtomicU64::new(0),
             queue: Mutex::default(),
@@ -154,7 +157,7 @@ impl File {
         }
         let (cache, statements) = self.cache();
         let held = self.handles.hold(2);
-        let mut connection = connection::open(&self.path, connection::Role::Reader, cache, statements)?;
+        let mut connection = connection::open(&self.path, self.key.as_ref(), connection::Role::Reader, cache, statements)?;
         let deadline = Arc::new(AtomicU64::new(u64::MAX));
         let watched = Arc::clone(&deadline);
         connection.progress_handler(OPS, Some(move || millis() > watched.load(Ordering::Relaxed)))?;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{Failure, Id, TenantId};
+use kernel::{Failure, Id, Secret, TenantId};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -19,11 +19,13 @@ use super::{
     connection::{self, Role},
     file::{File, Handles, Queued, ReadError, lock},
     schema::{self, State},
+    seal,
     writer::Desk,
 };
 use crate::{
     Row, Stats, Value,
     apply::Job,
+    bulk::{self, Wrapped},
     ddl::{Schema, Schemas},
     engine::{Committed, House, Order},
     tx::Refusal,
@@ -90,6 +92,9 @@ impl Files {
         let files = Self { shared: Arc::clone(&shared), threads: Mutex::new(threads) };
         let house = shared.file(TenantId::HOUSE, true).await?;
         shared.take_up(&house)?;
+        let sealing = Arc::clone(&shared);
+        let sealed = tokio::task::spawn_blocking(move || sealing.seal_copies()).await;
+        sealed.unwrap_or_else(|_| Err(Failure::internal("store: sealing was cut off")))?;
         tokio::spawn(apply::dispatch(Arc::downgrade(&shared), started));
         Ok(files)
     }
@@ -150,6 +155,16 @@ impl Files {
             queued: shared.desk.queued.load(Ordering::Relaxed),
             following: shared.desk.lines.waiting(),
         }
+    }
+
+    /// Wraps the data keys of a tenant's database and of its copies anew where they lie under an older key.
+    pub(crate) fn rewrap(&self, tenant: TenantId, into: &mut Wrapped) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let Some(sealing) = &shared.house.sealing else { return Ok(()) };
+        for database in std::iter::once(shared.path(tenant)).chain(shared.copies(tenant)) {
+            bulk::rewrap(sealing, tenant, &bulk::beside(&database), into)?;
+        }
+        Ok(())
     }
 
     #[cfg(test)]
@@ -299,37 +314,68 @@ impl Shared {
 
     /// On a thread that may block.
     fn open(&self, id: TenantId, create: bool) -> Opened {
-        let (path, schema) = (self.path(id), self.schema(id));
+        let (path, schema, sealing) = (self.path(id), self.schema(id), self.house.sealing.as_ref());
+        let owner = if id == SHARED { TenantId::HOUSE } else { id };
         if create && !path.exists() {
-            connection::make(&path, |new| schema::migrate(new, schema))?;
+            let key = seal::fresh(sealing, owner, &path)?;
+            connection::make(&path, key.as_ref(), |new| schema::migrate(new, schema))?;
         }
+        let key = seal::key(sealing, owner, &path)?;
         let broken = |e: rusqlite::Error| super::fault::Fault::from(e).failure();
-        let open = |role| connection::open(&path, role, 1024, 8).map_err(broken);
+        let open = |role| connection::open(&path, key.as_ref(), role, 1024, 8).map_err(broken);
         let found = schema::state(&open(Role::Reader)?, schema)?;
         match found {
             State::Current => {}
             State::Empty => return Err(Failure::internal("store: a database without tables: not one of ours")),
             State::Older => {
                 let mut writer = open(Role::Writer)?;
-                self.copy(&writer, id)?;
+                self.copy(&writer, key.as_ref(), id)?;
                 schema::migrate(&mut writer, schema)?;
             }
         }
-        Ok(Arc::new(File::new(id, path, &self.handles)))
+        Ok(Arc::new(File::new(id, path, key, &self.handles)))
     }
 
-    fn copy(&self, writer: &rusqlite::Connection, id: TenantId) -> Result<(), Failure> {
-        let folder = self.folder.join("migrations");
-        schema::copy(writer, &folder.join(format!("{id}-{:014}.db", self.house.clock.now().0)))?;
-        let Ok(listed) = std::fs::read_dir(&folder) else { return Ok(()) };
+    /// A copy lies under the key of what it is a copy of, with an envelope of its own.
+    fn copy(&self, writer: &rusqlite::Connection, key: Option<&Secret>, id: TenantId) -> Result<(), Failure> {
+        let to = self.folder.join("migrations").join(format!("{id}-{:014}.db", self.house.clock.now().0));
+        if let (Some(_), Some(envelope)) = (key, bulk::read(&bulk::beside(&self.path(id)))?) {
+            bulk::write(&bulk::beside(&to), &envelope)?;
+        }
+        schema::copy(writer, key, &to)?;
+        let mut copies = self.copies(id);
+        let old = copies.len().saturating_sub(COPIES);
+        for path in copies.drain(..old) {
+            let _tried_again_next_time = std::fs::remove_file(&path);
+            let _tried_again_next_time = std::fs::remove_file(bulk::beside(&path));
+        }
+        Ok(())
+    }
+
+    /// Copies made before migrations, oldest first.
+    fn copies(&self, id: TenantId) -> Vec<PathBuf> {
+        let Ok(listed) = std::fs::read_dir(self.folder.join("migrations")) else { return Vec::new() };
+        let id = id.to_string();
         let mut copies: Vec<_> = listed
             .flatten()
             .map(|e| e.path())
-            .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&id.to_string())))
+            .filter(|p| p.extension().is_some_and(|e| e == "db"))
+            .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&id)))
             .collect();
         copies.sort_unstable();
-        let old = copies.len().saturating_sub(COPIES);
-        copies.drain(..old).for_each(|path| drop(std::fs::remove_file(path)));
+        copies
+    }
+
+    /// Copies of an earlier time that lie in the clear.
+    fn seal_copies(&self) -> Result<(), Failure> {
+        let sealing = self.house.sealing.as_ref();
+        let Ok(listed) = std::fs::read_dir(self.folder.join("migrations")) else { return Ok(()) };
+        for path in listed.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "db")) {
+            let name = path.file_stem().and_then(|n| n.to_str()).unwrap_or_default();
+            if let Some(id) = name.get(..36).and_then(|id| id.parse().ok()) {
+                seal::key(sealing, id, &path)?;
+            }
+        }
         Ok(())
     }
 

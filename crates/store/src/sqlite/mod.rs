@@ -7,6 +7,7 @@ mod file;
 mod files;
 mod group;
 mod schema;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write, path::Path};
 
-use kernel::Failure;
+use kernel::{Failure, Secret};
 use rusqlite::{Connection, backup::Backup};
 
 use super::fault::Fault;
@@ -78,7 +78,13 @@ fn create_index(table: &Table, index: &Index) -> String {
     out.push_str(" ON ");
     quote(&mut out, &table.name);
     out.push_str(" (");
-    list(&mut out, index.columns.iter().map(String::as_str));
+    if let Some((column, bytes)) = index.columns.first().zip(index.head) {
+        out.push_str("substr(");
+        quote(&mut out, column);
+        out.push_str(&format!(", 1, {bytes})"));
+    } else {
+        list(&mut out, index.columns.iter().map(String::as_str));
+    }
     out.push(')');
     out
 }
@@ -126,11 +132,12 @@ fn failure(error: rusqlite::Error) -> Failure {
 }
 
 /// A copy by SQLite's own backup interface, checked, and durable under its final name.
-pub(crate) fn copy(connection: &Connection, to: &Path) -> Result<(), Failure> {
+pub(crate) fn copy(connection: &Connection, key: Option<&Secret>, to: &Path) -> Result<(), Failure> {
     let part = to.with_extension("part");
     let io = |_| Failure::internal("store: the copy before a migration could not be written");
     super::connection::create(&part).map_err(io)?;
     let mut target = Connection::open(&part).map_err(failure)?;
+    super::seal::unlock(&target, key).map_err(failure)?;
     Backup::new(connection, &mut target)
         .and_then(|backup| backup.run_to_completion(1024, std::time::Duration::ZERO, None))
         .map_err(failure)?;

@@ -61,7 +61,7 @@ impl Writer {
     fn open(file: &File) -> Result<Self, Fault> {
         let (cache, statements) = file.cache();
         let held = file.handles.hold(2);
-        let mut connection = connection::open(&file.path, Role::Writer, cache, statements)?;
+        let mut connection = connection::open(&file.path, file.key.as_ref(), Role::Writer, cache, statements)?;
         let pages = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&pages);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, n| {

@@ -1,6 +1,7 @@
 //! A store with a small product in it, for either engine.
 #![allow(dead_code, reason = "each suite uses its part")]
 
+pub mod keys;
 pub mod place;
 
 use std::{
@@ -17,7 +18,7 @@ use kernel::{
     Actor, Caller, Clock, Credential, Event, Failure, Grant, Home, Id, Keys, Mode, Peer, Permit, Place, Principal,
     Read, RequestId, Rng, Rows, Site, Status, Steered, Tenant, TenantId, Time, UserId, Write,
 };
-use store::{Chain, Control, Engine, Head, OnDelete, Options, Own, Placed, Store, Table, Tx, statements};
+use store::{Chain, Control, Engine, Head, OnDelete, Options, Own, Placed, Sealing, Store, Table, Tx, statements};
 
 statements! {
     ADD: Change<Own, (String, Option<String>, String, i64)>
@@ -143,9 +144,23 @@ impl Bench {
     pub async fn open(folder: &Path, engine: Engine) -> Self {
         Self::with(folder, engine, tables()).await.unwrap()
     }
+    /// Pages are sealed, unless `STORE_TEST_PLAIN` is set.
     pub async fn with(folder: &Path, engine: Engine, tables: Vec<Table>) -> Result<Self, Failure> {
+        let plain = place::setting("STORE_TEST_PLAIN").is_some();
+        Self::sealed(folder, engine, tables, Some(keys::sealing(!plain))).await
+    }
+    pub async fn sealed(
+        folder: &Path,
+        engine: Engine,
+        tables: Vec<Table>,
+        sealing: Option<Sealing>,
+    ) -> Result<Self, Failure> {
         let clock = Arc::new(Steered::at(Time(1_700_000_000_000)));
-        let store = Store::open(options(folder, engine, tables, &clock)).await?;
+        let options = options(folder, engine, tables, &clock);
+        let store = match sealing {
+            Some(sealing) => Store::sealed(options, sealing).await?,
+            None => Store::open(options).await?,
+        };
         #[expect(clippy::disallowed_methods, reason = "a test makes permits by hand")]
         let keys = Keys::forge();
         Ok(Self { store, keys, clock })

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use aws_lc_rs::rand;
-use store::Engine;
+use kernel::Failure;
+use store::{Engine, Table};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -12,6 +13,7 @@ use super::Bench;
 pub struct Place {
     folder: TempDir,
     pub engine: Engine,
+    pub pages: bool,
     base: Option<Base>,
 }
 
@@ -21,7 +23,7 @@ pub struct Base {
     name: String,
 }
 
-fn setting(name: &str) -> Option<String> {
+pub fn setting(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "how CI says where PostgreSQL is")]
     std::env::var(name).ok()
 }
@@ -34,7 +36,11 @@ pub async fn execute(url: &str, sql: &str) {
 
 impl Place {
     pub async fn sqlite() -> Option<Self> {
-        Some(Self { folder: tempfile::tempdir().unwrap(), engine: Engine::Sqlite, base: None })
+        Some(Self { folder: tempfile::tempdir().unwrap(), engine: Engine::Sqlite, pages: true, base: None })
+    }
+    /// As on a volume that others encrypt: pages in the clear.
+    pub async fn volume() -> Option<Self> {
+        Some(Self { pages: false, ..Self::sqlite().await? })
     }
     pub async fn postgres() -> Option<Self> {
         let (owner, app) = (setting("VOUCHSAFE_TEST_PG_OWNER")?, setting("VOUCHSAFE_TEST_PG_URL")?);
@@ -44,13 +50,17 @@ impl Place {
         execute(&owner, &format!("CREATE DATABASE {name}")).await;
         let inside = |url: &str| format!("{}/{name}", url.rsplit_once('/').unwrap().0);
         let engine = Engine::Postgres { url: inside(&app), owner: Some(inside(&owner)) };
-        Some(Self { folder: tempfile::tempdir().unwrap(), engine, base: Some(Base { admin: owner, name }) })
+        Some(Self { folder: tempfile::tempdir().unwrap(), engine, pages: true, base: Some(Base { admin: owner, name }) })
     }
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+    pub async fn with(&self, tables: Vec<Table>) -> Result<Bench, Failure> {
+        let sealing = super::keys::sealing(self.pages);
+        Bench::sealed(self.folder.path(), self.engine.clone(), tables, Some(sealing)).await
+    }
     pub async fn open(&self) -> Bench {
-        Bench::open(self.folder.path(), self.engine.clone()).await
+        self.with(super::tables()).await.unwrap()
     }
 }
 

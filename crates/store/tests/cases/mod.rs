@@ -520,7 +520,7 @@ pub async fn tables_grow_with_the_app(place: &Place) {
         Change::fixed("INSERT INTO note (id, title, parent) VALUES ($1, $2, $3)");
     static TITLES: store::Query<Own, (), (String, Option<String>, String)> =
         store::Query::fixed("SELECT id, slug, title FROM note WHERE {rows} ORDER BY id");
-    let bench = Bench::with(place.folder(), place.engine.clone(), grown.clone()).await.unwrap();
+    let bench = place.with(grown.clone()).await.unwrap();
     let was = bench.read(1).all(&TITLES, ()).await.unwrap();
     assert_eq!(was, [(id.clone(), Some("a".to_owned()), String::new())]);
     let add = |parent: Option<String>| bench.write(1).batch("n").any(&ADD, (fresh(), "t".to_owned(), parent)).commit();
@@ -530,7 +530,7 @@ pub async fn tables_grow_with_the_app(place: &Place) {
     assert_eq!(bench.chain(1).await, Ok(3));
     drop(bench);
     // And back: the older app finds its rows, but a unique key that no longer holds is refused for this tenant only.
-    let bench = Bench::with(place.folder(), place.engine.clone(), grown).await.unwrap();
+    let bench = place.with(grown).await.unwrap();
     assert_eq!(bench.read(1).all(&TITLES, ()).await.unwrap().len(), 3);
     assert!(bench.read(2).all(&TITLES, ()).await.unwrap().is_empty());
 }
@@ -544,7 +544,7 @@ pub async fn a_changed_type_is_refused(place: &Place) {
     let note = Table::own("note", "yes", "no").text("id").opt_text("owner").text("slug").text("size");
     let mut changed: Vec<_> = tables().into_iter().filter(|t| t.name != "note").collect();
     changed.push(note);
-    let refused = match Bench::with(place.folder(), place.engine.clone(), changed).await {
+    let refused = match place.with(changed).await {
         // One file per tenant: only that tenant is refused.
         Ok(bench) => bench.read(1).all(&LEAVES, ()).await.err(),
         Err(failure) => Some(failure),
@@ -575,6 +575,145 @@ pub async fn objects_are_stored_under_the_tenant(place: &Place) {
     assert_eq!(left.len(), 1);
     assert!(bench.write(1).blobs().delete(id).await.unwrap());
     assert_eq!(bench.read(1).blobs().get(id).await.err(), Some(Failure::NotFound));
+}
+
+async fn all(bytes: Result<(u64, store::BlobStream), Failure>) -> Result<Vec<u8>, Failure> {
+    let (_, mut stream) = bytes?;
+    let mut out = Vec::new();
+    while let Some(piece) = stream.next().await {
+        out.extend_from_slice(&piece?);
+    }
+    Ok(out)
+}
+
+/// Bytes that differ from place to place, in pieces that fit no piece of the store.
+fn object(size: usize) -> (Vec<u8>, impl futures_util::Stream<Item = Result<bytes::Bytes, Failure>> + Unpin) {
+    let whole: Vec<u8> = (0..size).map(|i| (i / 251 + i) as u8).collect();
+    let pieces: Vec<_> = whole.chunks(40_000).map(|c| Ok(bytes::Bytes::copy_from_slice(c))).collect();
+    (whole, futures_util::stream::iter(pieces))
+}
+
+pub async fn objects_lie_sealed(place: &Place) {
+    let bench = place.open().await;
+    bench.tenants([1]).await;
+    let blobs = bench.write(1).blobs();
+    for (n, size) in [0, 1, 65_535, 65_536, 65_537, 131_072, 300_001].into_iter().enumerate() {
+        let id = Id::from_bytes([n as u8; 16]);
+        let (whole, stream) = object(size);
+        assert_eq!(blobs.put(id, 1 << 20, stream).await.unwrap().size, size as u64);
+        let (told, _) = blobs.get(id).await.unwrap();
+        assert_eq!(told, size as u64);
+        assert_eq!(all(blobs.get(id).await).await.unwrap(), whole);
+        let stored = std::fs::read(place.folder().join("blobs").join(tenant(1).to_string()).join(id.to_string())).unwrap();
+        assert!(size < 100 || !stored.windows(40).any(|w| w == &whole[..40]));
+        assert_eq!(stored.len(), 94 + size + size.div_ceil(65_536).max(1) * 16);
+    }
+}
+
+pub async fn a_part_of_an_object_is_read_alone(place: &Place) {
+    let bench = place.open().await;
+    bench.tenants([1]).await;
+    let (blobs, id) = (bench.write(1).blobs(), Id::from_bytes([9; 16]));
+    let (whole, stream) = object(200_000);
+    blobs.put(id, 1 << 20, stream).await.unwrap();
+    for (start, length) in [(0, 1), (0, 65_536), (65_535, 2), (70_000, 100_000), (199_999, 5), (200_000, 1), (0, u64::MAX), (9, 0)] {
+        let part = all(blobs.range(id, start, length).await).await.unwrap();
+        let end = start.saturating_add(length).min(200_000) as usize;
+        assert_eq!(part, whole[start as usize..end], "{start} {length}");
+    }
+    // A piece that is broken harms only who reads it; the last one, which proves the size, everyone.
+    let path = place.folder().join("blobs").join(tenant(1).to_string()).join(id.to_string());
+    let sound = std::fs::read(&path).unwrap();
+    let mut broken = sound.clone();
+    broken[94 + 65_552 + 7] ^= 1;
+    std::fs::write(&path, &broken).unwrap();
+    assert_eq!(all(blobs.range(id, 0, 65_536).await).await.unwrap(), whole[..65_536]);
+    assert!(all(blobs.range(id, 0, 65_537).await).await.is_err());
+}
+
+pub async fn a_changed_object_is_refused(place: &Place) {
+    let bench = place.open().await;
+    bench.tenants([1, 2]).await;
+    let (blobs, id) = (bench.write(1).blobs(), Id::from_bytes([9; 16]));
+    let (_, stream) = object(200_000);
+    blobs.put(id, 1 << 20, stream).await.unwrap();
+    let folder = place.folder().join("blobs").join(tenant(1).to_string());
+    let path = folder.join(id.to_string());
+    let sound = std::fs::read(&path).unwrap();
+    let piece = 65_536 + 16;
+    let swapped = [&sound[..94], &sound[94 + piece..94 + 2 * piece], &sound[94..94 + piece], &sound[94 + 2 * piece..]].concat();
+    let mut wrong: Vec<Vec<u8>> = vec![
+        sound[..sound.len() - 1].to_vec(),
+        sound[..94 + 3 * piece].to_vec(),
+        sound[..94 + piece].to_vec(),
+        sound[..94].to_vec(),
+        sound[..10].to_vec(),
+        Vec::new(),
+        [&sound[..], &[0]].concat(),
+        [&sound[..], &sound[sound.len() - 100..]].concat(),
+        swapped,
+    ];
+    // Magic, envelope, the first piece's bytes and its tag, the last piece's and its tag.
+    for at in [0, 15, 16, 20, 50, 93, 94, 94 + piece - 1, sound.len() - 17, sound.len() - 1] {
+        let mut bad = sound.clone();
+        bad[at] ^= 1;
+        wrong.push(bad);
+    }
+    for (n, bytes) in wrong.iter().enumerate() {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(all(blobs.get(id).await).await, Err(Failure::Internal(_))), "case {n}");
+    }
+    // Sound, but somewhere else: under another name, or another tenant's.
+    std::fs::write(&path, &sound).unwrap();
+    let other = Id::from_bytes([8; 16]);
+    std::fs::copy(&path, folder.join(other.to_string())).unwrap();
+    assert!(all(blobs.get(other).await).await.is_err());
+    let foreign = place.folder().join("blobs").join(tenant(2).to_string());
+    std::fs::create_dir_all(&foreign).unwrap();
+    std::fs::copy(&path, foreign.join(id.to_string())).unwrap();
+    assert!(all(bench.read(2).blobs().get(id).await).await.is_err());
+    assert!(all(blobs.get(id).await).await.is_ok());
+}
+
+pub async fn wrapping_anew_rewrites_heads_only(place: &Place) {
+    let toy = crate::bench::keys::Toy::new();
+    let sealing = store::Sealing { keys: toy.clone(), pages: place.pages };
+    let bench = Bench::sealed(place.folder(), place.engine.clone(), tables(), Some(sealing)).await.unwrap();
+    bench.tenants([1]).await;
+    bench.add(1, "a", 1).await.unwrap();
+    let files = u64::from(matches!(place.engine, store::Engine::Sqlite) && place.pages);
+    let (blobs, id) = (bench.write(1).blobs(), Id::from_bytes([9; 16]));
+    let (whole, stream) = object(100_000);
+    blobs.put(id, 1 << 20, stream).await.unwrap();
+    let path = place.folder().join("blobs").join(tenant(1).to_string()).join(id.to_string());
+    let before = std::fs::read(&path).unwrap();
+    let kept = bench.store.rewrap(tenant(1)).await.unwrap();
+    assert_eq!((kept.versions.get(&1), kept.rewrapped), (Some(&(1 + files)), 0));
+    toy.version.store(2, Ordering::SeqCst);
+    let done = bench.store.rewrap(tenant(1)).await.unwrap();
+    assert_eq!(done.versions.into_iter().collect::<Vec<_>>(), [(2, 1 + files)]);
+    assert_eq!(done.rewrapped, 1 + files);
+    let after = std::fs::read(&path).unwrap();
+    assert!(before[16..94] != after[16..94] && before[94..] == after[94..]);
+    // A head that a crash tore, the new envelope whole beside it.
+    let mut torn = after.clone();
+    torn[40..60].fill(0);
+    std::fs::write(&path, &torn).unwrap();
+    assert!(blobs.get(id).await.is_err());
+    let beside = path.with_file_name(format!("{id}.rewrap"));
+    std::fs::write(&beside, [b"vouchsafe key 1\n", &after[16..94]].concat()).unwrap();
+    assert_eq!(all(blobs.get(id).await).await.unwrap(), whole);
+    bench.store.rewrap(tenant(1)).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), after);
+    assert!(!beside.exists());
+    assert_eq!(all(blobs.get(id).await).await.unwrap(), whole);
+    bench.add(1, "b", 1).await.unwrap();
+    bench.store.close().await;
+    drop((bench, blobs));
+    let bench = place.open().await;
+    // The toy of a new bench is at version 1 and opens both.
+    assert_eq!(bench.slugs(1).await, ["a", "b"]);
+    assert_eq!(all(bench.read(1).blobs().get(id).await).await.unwrap(), whole);
 }
 
 pub async fn outbox_listeners_hear_of_commits(place: &Place) {

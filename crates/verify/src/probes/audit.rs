@@ -7,6 +7,7 @@ use crate::{
     act::records,
     chain,
     copy::{self, aside},
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     plan::Probe,
     random,
@@ -294,13 +295,13 @@ async fn on_a_copy(scene: &Scene) -> Result<usize, Miss> {
     }
     let instance = &scene.stage.instance;
     let to = instance.scratch().join(format!("tampered-{}", random::hex(4)));
-    let (from, into) = (instance.data().to_owned(), to.clone());
+    let (from, into) = (Disk::of(instance), to.clone());
     let ids: Vec<String> = victims.iter().map(|(t, _)| t.id.clone()).collect();
     aside(move || copy::folder(&from, &into, &ids.iter().map(String::as_str).collect::<Vec<_>>())).await??;
     for ((tenant, _), (_, statement)) in victims.iter().zip(ATTACKS) {
         let file =
             copy::of_tenant(&to, &tenant.id)?.ok_or_else(|| Miss::Unclear("no file of the tenant".to_owned()))?;
-        attack(&file, statement).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
+        attack(&Disk::of(instance).at(&to), &file, statement).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
     }
     let started = instance.again(to).await.map_err(Miss::Unclear)?;
     let mut named = 0;
@@ -340,8 +341,8 @@ async fn on_a_copy(scene: &Scene) -> Result<usize, Miss> {
 /// The leaf that is attacked.
 const PLACE: u64 = 4;
 
-fn attack(file: &std::path::Path, statement: &str) -> rusqlite::Result<()> {
-    let db = rusqlite::Connection::open(file)?;
+fn attack(disk: &Disk, file: &std::path::Path, statement: &str) -> rusqlite::Result<()> {
+    let db = disk.connect(file).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     let place = i64::try_from(PLACE).unwrap_or(0);
     db.execute(statement, [place])?;
     if statement.contains("-seq - 1") {

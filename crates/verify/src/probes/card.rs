@@ -7,6 +7,7 @@ use super::{input::escaped, probe};
 use crate::{
     act::records,
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     pick,
     plan::Probe,
@@ -85,7 +86,7 @@ async fn no_card_data(scene: &Scene) -> Outcome {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let forms: Vec<Vec<u8>> = CARDS.iter().flat_map(|c| written(c)).map(String::into_bytes).collect();
     let instance = &scene.stage.instance;
-    let (found, files) = copy::search(instance.data(), forms.clone()).await?;
+    let (found, files) = copy::search(&Disk::of(instance), forms.clone()).await?;
     let (log, err) = instance.logs();
     let said =
         CARDS.iter().flat_map(|c| written(c)).filter(|t| log.contains(t.as_str()) || err.contains(t.as_str())).count();

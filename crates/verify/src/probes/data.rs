@@ -9,6 +9,7 @@ use super::{probe, tenant::unknown_id};
 use crate::{
     act::records,
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     pick,
     plan::Probe,
@@ -168,14 +169,14 @@ fn csv(text: &str) -> Vec<Vec<String>> {
 }
 
 /// The smallest PNG there is: one pixel.
-const PNG: [u8; 67] = [
+pub(super) const PNG: [u8; 67] = [
     0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8,
     6, 0, 0, 0, 0x1F, 0x15, 0xC4, 0x89, 0, 0, 0, 0x0A, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9C, 0x63, 0, 1, 0, 0, 5, 0, 1,
     0x0D, 0x0A, 0x2D, 0xB4, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
 ];
 
 /// A collection that takes an image and can be made otherwise.
-fn drawer(scene: &Scene) -> Option<(usize, &'static str, &'static str)> {
+pub(super) fn drawer(scene: &Scene) -> Option<(usize, &'static str, &'static str)> {
     scene.app.collections.iter().enumerate().find_map(|(at, c)| {
         let images = |f: &&manifest::Field| matches!(&f.kind, Kind::File { accept } if accept.iter().any(|a| a == "image/*" || a == "image/png"));
         let field = c.fields.iter().find(images)?;
@@ -191,11 +192,22 @@ async fn upload(
     tenant: &Tenant,
     (at, collection, field): (usize, &str, &str),
 ) -> Result<(String, Vec<u8>, String), Miss> {
-    let token = scene.stage.token(tenant, tenant.owner()?).await?;
     let marker = format!("cnryfile{}", random::hex(16));
     let bytes = [PNG.as_slice(), marker.as_bytes()].concat();
+    let id = upload_bytes(scene, tenant, (at, collection, field), bytes.clone()).await?.0;
+    Ok((id, bytes, marker))
+}
+
+/// Uploads these bytes and makes a record with them: the record's id and the file's.
+pub(super) async fn upload_bytes(
+    scene: &Scene,
+    tenant: &Tenant,
+    (at, collection, field): (usize, &str, &str),
+    bytes: Vec<u8>,
+) -> Result<(String, String), Miss> {
+    let token = scene.stage.token(tenant, tenant.owner()?).await?;
     let ask = Ask::new("POST", format!("/api/v1/collections/{collection}/files/{field}?name=canary.png"))
-        .bytes("image/png", bytes.clone())
+        .bytes("image/png", bytes)
         .bearer(&token);
     let uploaded = scene.stage.at(tenant).send(ask).await?.decided()?.step("upload")?;
     let links = if pick::chain(&scene.app, at).is_some() {
@@ -207,7 +219,7 @@ async fn upload(
     body.insert(field.to_owned(), uploaded.text("id").into());
     let (_, made) = scene.try_insert(tenant, tenant.owner()?, at, body).await?;
     let made = made.decided()?.step("record with a file")?;
-    Ok((made.text("id"), bytes, marker))
+    Ok((made.text("id"), uploaded.text("id")))
 }
 
 async fn storage_prefix(scene: &Scene) -> Outcome {
@@ -281,7 +293,7 @@ async fn on_disk(scene: &Scene, a: &Tenant, b: &Tenant, marker: &str) -> Outcome
             .count()
     };
     let (of_a, of_b) = (below(&a.id), below(&b.id));
-    let (open, _) = copy::search(scene.stage.instance.data(), vec![marker.as_bytes().to_vec()]).await?;
+    let (open, _) = copy::search(&Disk::of(&scene.stage.instance), vec![marker.as_bytes().to_vec()]).await?;
     let strays = open.iter().filter(|f| !f.components().any(|c| c.as_os_str().to_str() == Some(a.id.as_str()))).count();
     if of_a == 0 || of_b == 0 || strays > 0 {
         return broken(

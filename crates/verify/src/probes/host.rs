@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     plan::Probe,
     random,
@@ -69,7 +70,7 @@ async fn started(
 /// How many files of the data folder hold one of these texts.
 pub(super) async fn count_like(scene: &Scene, texts: &[&str]) -> Result<usize, Miss> {
     let forms: Vec<Vec<u8>> = texts.iter().map(|t| t.as_bytes().to_vec()).collect();
-    Ok(copy::search(scene.stage.instance.data(), forms.clone()).await?.0.len())
+    Ok(copy::search(&Disk::of(&scene.stage.instance), forms.clone()).await?.0.len())
 }
 
 /// The leaves of the house's own log, from a copy of its database.
@@ -82,8 +83,9 @@ pub(super) async fn house_leaves(scene: &Scene) -> Result<Vec<Value>, Miss> {
         .find(|f| f.file_name().is_some_and(|n| n == "control.db"));
     let control = control.ok_or_else(|| Miss::Unclear("there is no control.db".to_owned()))?;
     let to = scene.stage.instance.scratch().join(format!("house-{}.db", random::hex(4)));
+    let disk = Disk::of(&scene.stage.instance);
     let read = move || -> rusqlite::Result<Vec<Value>> {
-        copy::database(&control, &to)?;
+        copy::database(&disk, &control, &to).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
         let db = rusqlite::Connection::open(&to)?;
         let mut query = db.prepare("SELECT body FROM _leaf ORDER BY seq")?;
         let rows = query.query_map([], |r| r.get::<_, Vec<u8>>(0))?;
@@ -205,8 +207,8 @@ async fn keys_outside_db(scene: &Scene) -> Outcome {
         if let Ok(raw) = hex::decode(secret) {
             forms.push(crate::jwt::pack(&raw).into_bytes());
         }
-        let (in_data, files) = copy::search(instance.data(), forms.clone()).await?;
-        let (in_app, more) = copy::search(&instance.setup().folder, forms.clone()).await?;
+        let (in_data, files) = copy::search(&Disk::of(instance), forms.clone()).await?;
+        let (in_app, more) = copy::search_raw(&instance.setup().folder, forms.clone()).await?;
         searched = files + more;
         let said = answers.iter().map(Vec::as_slice).chain([log.as_bytes(), err.as_bytes()]);
         let told = said.filter(|text| forms.iter().any(|f| find(text, f).is_some())).count();

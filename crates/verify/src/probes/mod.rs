@@ -19,11 +19,14 @@ mod origin;
 mod password;
 mod plant;
 mod pool;
+mod log;
+mod rest;
 mod session;
 mod side;
 mod sockets;
 mod tenant;
 mod transport;
+mod vault;
 
 use crate::{evidence::Miss, plan::Probe, run::Scene, wire::Answer};
 
@@ -38,8 +41,11 @@ pub(crate) use probe;
 /// Every probe there is; long ones first, so that they run beside the rest.
 pub fn all() -> impl Iterator<Item = &'static Probe> {
     let groups = [
+        vault::PROBES,
+        rest::PROBES,
         transport::PROBES,
         audit::PROBES,
+        log::PROBES,
         access::PROBES,
         pool::PROBES,
         host::PROBES,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::probe;
 use crate::{
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     plan::Probe,
     random,
@@ -36,7 +37,7 @@ fn passwords(scene: &Scene) -> Result<(), Miss> {
 pub(super) async fn leaks(scene: &Scene, secret: &str) -> Result<(usize, usize), Miss> {
     let instance = &scene.stage.instance;
     let forms = copy::forms(secret);
-    let (found, all) = copy::search(instance.data(), forms.clone()).await?;
+    let (found, all) = copy::search(&Disk::of(instance), forms.clone()).await?;
     let (log, err) = instance.logs();
     let said = usize::from(log.contains(secret)) + usize::from(err.contains(secret));
     Ok((found.len() + said, all + 2))
@@ -150,7 +151,8 @@ async fn stored(scene: &Scene) -> Result<BTreeSet<String>, Miss> {
         copy::files(scene.stage.instance.data())?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "db"));
     let mut out = BTreeSet::new();
     for file in control {
-        copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
+        copy::database(&Disk::of(&scene.stage.instance), &file, &to)
+            .map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
         let bytes = std::fs::read(&to)?;
         let _gone = std::fs::remove_file(&to);
         for marker in MARKERS {

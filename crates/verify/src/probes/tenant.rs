@@ -8,6 +8,7 @@ use super::{origin::shape, probe};
 use crate::{
     act::records,
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     openapi::Operation,
     pick,
@@ -201,7 +202,8 @@ async fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str
     }
     let data = scene.stage.instance.data();
     let scratch = scene.stage.instance.scratch();
-    let read = |file: &std::path::Path| bytes_of(file.to_owned(), scratch.to_owned());
+    let disk = Disk::of(&scene.stage.instance);
+    let read = |file: &std::path::Path| bytes_of(disk.clone(), file.to_owned(), scratch.to_owned());
     let file = |tenant: &Tenant| match copy::of_tenant(data, &tenant.id)? {
         Some(file) => Ok(file),
         None => broken("looking for a tenant's database", "a file of its own", "none"),
@@ -234,10 +236,10 @@ async fn on_disk(scene: &Scene, a: &Tenant, mine: &str, b: &Tenant, theirs: &str
 }
 
 /// The bytes of a live database, by way of a copy.
-async fn bytes_of(file: std::path::PathBuf, scratch: std::path::PathBuf) -> Result<Vec<u8>, Miss> {
+async fn bytes_of(disk: Disk, file: std::path::PathBuf, scratch: std::path::PathBuf) -> Result<Vec<u8>, Miss> {
     copy::aside(move || {
         let to = scratch.join(format!("copy-{}.db", random::hex(4)));
-        copy::database(&file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
+        copy::database(&disk, &file, &to).map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?;
         let bytes = std::fs::read(&to)?;
         std::fs::remove_file(to)?;
         Ok(bytes)

@@ -1,0 +1,126 @@
+//! A tenant's keys in memory, bounded, and never long behind what is stored.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, atomic::{AtomicI64, Ordering}},
+};
+
+use kernel::{Failure, Secret, TenantId, Time};
+
+use crate::{
+    Vault, keyfile, sql,
+    tenant_key::{Wrapped, unwrap},
+    vault::blocking,
+};
+
+/// Tenants whose keys are kept in memory.
+pub(crate) const CACHED: usize = 1024;
+/// How long a ring is believed before the newest version is asked for, in milliseconds: another node may have made one.
+pub(crate) const BELIEVED: i64 = 5_000;
+
+/// One tenant's keys: (version, key), in order of version, and the version that seals.
+pub(crate) struct Ring {
+    pub(crate) region: String,
+    pub(crate) keys: Vec<(u32, Secret)>,
+    pub(crate) live: u32,
+    /// How many are not retired.
+    pub(crate) unretired: i64,
+    pub(crate) checked: AtomicI64,
+}
+
+impl Ring {
+    pub(crate) fn key(&self, version: u32) -> Option<&Secret> {
+        self.keys.iter().find(|(v, _)| *v == version).map(|(_, key)| key)
+    }
+    fn fresh(&self, now: Time) -> bool {
+        (0..BELIEVED).contains(&(now.0 - self.checked.load(Ordering::Relaxed)))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Cache {
+    pub(crate) rings: HashMap<TenantId, (u64, Arc<Ring>)>,
+    turn: u64,
+}
+
+impl Cache {
+    pub(crate) fn get(&mut self, tenant: TenantId) -> Option<Arc<Ring>> {
+        self.turn += 1;
+        let (used, ring) = self.rings.get_mut(&tenant)?;
+        *used = self.turn;
+        Some(Arc::clone(ring))
+    }
+    pub(crate) fn put(&mut self, tenant: TenantId, ring: Arc<Ring>) {
+        self.turn += 1;
+        if self.rings.len() >= CACHED && !self.rings.contains_key(&tenant) {
+            let oldest = self.rings.iter().min_by_key(|(_, (used, _))| *used).map(|(tenant, _)| *tenant);
+            oldest.map(|tenant| self.rings.remove(&tenant));
+        }
+        self.rings.insert(tenant, (self.turn, ring));
+    }
+}
+
+impl Vault {
+    /// The tenant's ring, as stored a few seconds ago at most.
+    pub(crate) async fn ring(&self, tenant: TenantId, region: &str) -> Result<Arc<Ring>, Failure> {
+        let ring = self.current(tenant).await?;
+        if ring.region != region {
+            return Err(Failure::internal("encryption: the tenant's keys belong to another region"));
+        }
+        Ok(ring)
+    }
+
+    /// As [`Vault::ring`], whichever the region is.
+    pub(crate) async fn current(&self, tenant: TenantId) -> Result<Arc<Ring>, Failure> {
+        let now = self.0.clock.now();
+        let cached = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).get(tenant);
+        let ring = match cached {
+            Some(ring) if ring.fresh(now) => ring,
+            Some(ring) => {
+                let newest = self.0.lookup.maybe(TenantId::HOUSE, &sql::NEWEST, (tenant.to_string(),)).await?;
+                // No row yet: the batch that makes the tenant is on its way.
+                if matches!(newest, Some((version, n)) if n == 0 || version == Some(ring.live) && n == ring.unretired) {
+                    ring.checked.store(now.0, Ordering::Relaxed);
+                    ring
+                } else {
+                    self.load(tenant).await?
+                }
+            }
+            None => self.load(tenant).await?,
+        };
+        Ok(ring)
+    }
+
+    /// The tenant's keys as they are stored, and whether each is retired.
+    pub(crate) async fn stored(&self, tenant: TenantId) -> Result<Vec<(Wrapped, bool)>, Failure> {
+        let wrapped = self.rows(tenant).await?;
+        if !wrapped.is_empty() {
+            return Ok(wrapped);
+        }
+        let inner = Arc::clone(&self.0);
+        let files = blocking(move || keyfile::read_all(&inner.folder, tenant)).await?;
+        Ok(files.into_iter().map(|key| (key, false)).collect())
+    }
+
+    /// Reads the tenant's keys anew.
+    pub(crate) async fn load(&self, tenant: TenantId) -> Result<Arc<Ring>, Failure> {
+        let checked = self.0.clock.now().0;
+        let wrapped = self.stored(tenant).await?;
+        let none = || Failure::internal("encryption: the tenant has no key");
+        let (last, _) = wrapped.iter().rfind(|(_, retired)| !retired).ok_or_else(none)?;
+        let mut keys = Vec::with_capacity(wrapped.len());
+        for (key, _) in &wrapped {
+            keys.push((key.version, unwrap(key, self.holders(&key.region)?).await?));
+        }
+        let unretired = wrapped.iter().filter(|(_, retired)| !retired).count();
+        let ring = Arc::new(Ring {
+            region: last.region.clone(),
+            keys,
+            live: last.version,
+            unretired: i64::try_from(unretired).unwrap_or(i64::MAX),
+            checked: AtomicI64::new(checked),
+        });
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tenant, Arc::clone(&ring));
+        Ok(ring)
+    }
+}
