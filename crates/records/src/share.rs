@@ -60,6 +60,8 @@ impl Link {
     pub(crate) fn told(&self, home: &Home) -> serde_json::Value {
         json!({
             "url": format!("{}/api/v1/shares/{}", home.url, self.token),
+            // For people: a page that asks for the PIN.
+            "page": format!("{}/shared/{}", home.url, self.token),
             "token": self.token,
             "pin": self.pin,
             "expires_at": self.expires.to_string(),

@@ -89,3 +89,42 @@ async fn order(b: &Bench, orders: usize, state: &str, payment: &str) -> String {
     seed(at("order_lines"), json!({"order": order.to_string(), "dish": dish.to_string()}), false).await;
     order.to_string()
 }
+
+/// Forms of the console and the calls of the API that they stand for ask for the same right, spend the same tier or one of
+/// their own kind, and leave the same leaf.
+#[tokio::test]
+async fn the_console_is_no_other_way_in() {
+    for app in ["nordkestrel", "kwestra", "kontraktr", "estokad", "connectwyze"] {
+        let path = format!("{}/../../apps/{app}/app.toml", env!("CARGO_MANIFEST_DIR"));
+        let b = Bench::open(read(&std::fs::read_to_string(path).unwrap()), place::sqlite()).await;
+        let told = |r: &route::Route| (r.action, r.serve.event, r.serve.also);
+        let (pages, api): (Vec<_>, Vec<_>) = b.routes.iter().partition(|r| r.path.starts_with("/console/"));
+        assert!(pages.len() > b.app.collections.len() * 5);
+        for page in pages {
+            let reads = page.serve.event.is_empty();
+            assert_eq!(reads, page.serve.method == "GET", "{app} {}", page.path);
+            let import = page.serve.event.starts_with("import.");
+            let twin = api.iter().any(|r| {
+                if reads || import {
+                    r.action == page.action && (!import || r.serve.also == page.serve.also)
+                } else {
+                    told(r) == told(page)
+                }
+            });
+            assert!(twin, "{app} {} {:?} {}", page.path, page.action, page.serve.event);
+            assert!(reads || page.serve.redraw.is_some(), "{app} {}", page.path);
+        }
+        // A clerk of parts: where the API refuses a line of a closed order, none is offered.
+        if app == "nordkestrel" {
+            let orders = b.app.collections.iter().position(|c| c.id == "orders").unwrap();
+            for state in STATES {
+                let id = order(&b, orders, state, &format!("pi_{state}")).await;
+                let dish = b.list(Who::System, "dishes", &[]).await.unwrap()["items"][0]["id"].clone();
+                let page =
+                    b.look(Who::Role("cashier", 4), &format!("/console/collections/orders/{id}")).await.unwrap().text();
+                let line = b.create(Who::Role("cashier", 4), "order_lines", json!({"order": id, "dish": dish})).await;
+                assert_eq!(page.contains("Add order line"), line.is_ok(), "{state}: {:?}", line.err());
+            }
+        }
+    }
+}

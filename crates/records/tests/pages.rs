@@ -24,6 +24,7 @@ suite! {
     deletion_asks_first
     imports_are_looked_at_first
     the_console_is_for_members
+    many_records_are_named_not_listed
 }
 
 const CLERK: Who = Who::Role("clerk", 2);
@@ -369,7 +370,7 @@ async fn grids_filter_sort_and_page(make: &impl AsyncFn() -> Option<Bench>) {
     let second = b.look(OWNER, &next).await.unwrap().text();
     assert_eq!(names(&second), (25..30).collect::<Vec<_>>());
     assert!(second.contains("rel=\"first\"") && !second.contains("rel=\"next\""));
-    assert_eq!(names(&get("?f1=margin&o1=over&v1=27").await), vec![29, 28]);
+    assert_eq!(names(&get("?f1=margin&o1=over&v1=27&sort=-name").await), vec![29, 28]);
     assert_eq!(names(&get("?f1=margin&o1=least&v1=26,00&f2=status&o2=is&v2=Locked").await), vec![27]);
     assert_eq!(names(&get("?q=g+07").await), vec![7]);
     assert_eq!(names(&get("?state=locked&sort=-name").await).len(), 10);
@@ -513,4 +514,18 @@ async fn the_console_is_for_members(make: &impl AsyncFn() -> Option<Bench>) {
     let place = add(&b, ADDER, "things", &[("name", "Added")]).await.unwrap();
     assert!(to(&place).ends_with("/new"));
     assert_eq!(b.look(ADDER, &at("things")).await.err(), Some(Failure::Refused(Reason::NotGranted)));
+}
+
+async fn many_records_are_named_not_listed(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
+    let things: Vec<Json> = (0..203).map(|n| json!({"fields": {"name": format!("Thing {}", n.min(201))}})).collect();
+    b.call(OWNER, "POST /api/v1/collections/things/records/batch", json!(things)).await.unwrap();
+    let page = b.look(OWNER, &format!("{}/new", at("bits"))).await.unwrap().text();
+    assert!(page.contains("<datalist") && page.contains("list=\"of-thing\"") && page.contains("value=\"Thing 7\""));
+    let place = to(&add(&b, OWNER, "bits", &[("what", "W"), ("thing", "Thing 7")]).await.unwrap());
+    assert!(b.look(OWNER, &place).await.unwrap().text().contains("Thing 7"));
+    for (name, words) in [("Thing 999", "no record has this name"), ("Thing 201", "several records have this name")] {
+        let answer = add(&b, OWNER, "bits", &[("what", "W"), ("thing", name)]).await.unwrap();
+        assert!(answer.status == 422 && answer.text().contains(words), "{name}: {}", answer.text());
+    }
 }

@@ -95,10 +95,7 @@ fn once_more(server: &Server, home: Option<&Home>, asked: &Asked) -> Reply {
     let path = &asked.path;
     let body = maud::html! { p { a href=(path) { "Go on" } } };
     let card = Card::new("One moment", body).refresh(path.clone());
-    let shown = home.map_or_else(
-        || server.frame.problem(None, &route::problem(Failure::SignInNeeded)),
-        |home| server.frame.card(home, card),
-    );
+    let shown = server.frame.card_at(home, card);
     page(shown, StatusCode::OK)
 }
 

@@ -133,6 +133,8 @@ impl Instance {
         let tag = data.file_name().and_then(|n| n.to_str()).unwrap_or("data").to_owned();
         let file = |name: &str| home.path().join(format!("{tag}.{name}"));
         let (ready, log, err) = (file("ready.json"), file("log"), file("err"));
+        // A server started anew on the same data left one that names its own port.
+        let _earlier = std::fs::remove_file(&ready);
         let plain = free_port()?;
         let mut command = Command::new(&setup.binary);
         command.arg("serve").arg(&setup.folder).arg("--data").arg(&data).args(["--listen", "127.0.0.1:0", "--tls"]);

@@ -214,7 +214,8 @@ async fn history(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failu
         "wordings": record.wordings.iter().map(view::former).collect::<Vec<_>>(),
         "changes": record.changes.iter().map(change).collect::<Vec<_>>(),
     });
-    Ok(kept(json_of(&body)?, "application/json", call.input.tag.as_deref()))
+    let reply = kept(json_of(&body)?, "application/json", call.input.tag.as_deref());
+    Ok(reply.with(header::VARY, "accept"))
 }
 
 /// A look at one promise for whoever asks. Browsers are sent to the page of its result.

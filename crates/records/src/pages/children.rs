@@ -1,6 +1,6 @@
 //! Records that refer to a record: its parts, and whatever else points at it.
 
-use kernel::{Failure, Mode};
+use kernel::{Failure, Mode, Rows};
 use manifest::{Field, Kind, OnDelete, Target};
 use maud::{Markup, html};
 use route::page::{Button, table_region};
@@ -14,7 +14,7 @@ use super::{
     look::{Look, Place},
     place, sieve, text, words,
 };
-use crate::{answer, list::Asked, shelf::Shelf};
+use crate::{answer, list::Asked, reach, shelf::Shelf, write};
 
 /// Rows shown of each.
 const ROWS: i64 = 10;
@@ -83,9 +83,24 @@ async fn of<'c, M: Mode>(
     };
     let listing = listed(room.records(), shelf, &reading, &asked).await?;
     let names = Names::load(room, tx, &columns, &listing.items).await?;
-    let creates = room.access.weigh(tx.permit().principal(), kernel::may(shelf.def.id, "create"));
-    let add = creates.is_ok_and(|grant| grant.write.has(at));
+    let add = may_add(room, tx, shelf, at, id).await?;
     Ok(Some(Children { shelf, by, naming, columns, listing, names, add }))
+}
+
+/// Whether one more may be made below this record: where a right to parts reaches some parents only, this one is looked at.
+async fn may_add<M: Mode>(room: &Room, tx: &Tx<M>, shelf: &Shelf, at: usize, id: &str) -> Result<bool, Failure> {
+    let who = tx.permit().principal();
+    let Ok(grant) = room.access.weigh(who, kernel::may(shelf.def.id, "create")) else { return Ok(false) };
+    if !grant.write.has(at) || grant.rows == Rows::All || shelf.def.part_of.is_none_or(|(_, of)| of != at) {
+        return Ok(grant.write.has(at));
+    }
+    let before = write::before(room.shelf(), tx, id).await?;
+    let prefix = shelf.field(at).map(|f| format!("{}.", f.id)).unwrap_or_default();
+    Ok(reach::holds(&grant.rows, who.user(), |column| match column.strip_prefix(&prefix)? {
+        "id" => Some(id.into()),
+        "published" => Some(i64::from(before.published).into()),
+        name => room.shelf().def.position(name).and_then(|at| before.values.get(at)).cloned(),
+    }))
 }
 
 impl Children<'_> {

@@ -15,6 +15,7 @@ mod label;
 mod look;
 mod record;
 mod save;
+mod shared;
 mod sieve;
 mod trail;
 mod transfer;
@@ -71,7 +72,7 @@ pub(crate) struct Listing {
 
 /// The pages of every collection.
 pub fn section(records: &Arc<Records>, access: &Arc<Access>, frame: &Arc<Frame>) -> Section {
-    let mut routes = Vec::new();
+    let mut routes = shared::routes(records, access, frame);
     for shelf in &records.shelves {
         let desk = Arc::new(Desk { records: Arc::clone(records), shelf: Arc::clone(shelf) });
         let room = Arc::new(Room { desk, access: Arc::clone(access), frame: Arc::clone(frame) });

@@ -103,6 +103,11 @@ impl Frame {
     pub fn card(&self, home: &Home, card: Card) -> Html {
         document::card(self, Some(home), card)
     }
+    /// The same where it may not be known yet whose page it is.
+    #[must_use]
+    pub fn card_at(&self, home: Option<&Home>, card: Card) -> Html {
+        document::card(self, home, card)
+    }
     /// A part of a page, for a script that asked for it.
     #[must_use]
     pub fn fragment(&self, part: Markup) -> Html {

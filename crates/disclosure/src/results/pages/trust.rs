@@ -7,11 +7,15 @@ use super::{
 };
 use crate::{
     Disclosure,
-    results::{Verdict, repeat, speech, view::Shown, view::View},
+    results::{Verdict, repeat, speech, view::Shown, view::View, wording::Wording},
 };
 
 /// Bytes from which a page says once what it can say once.
 const LARGEST: usize = 58_000;
+
+/// Former wordings shown, and shown as lines on a page that has no room.
+const FORMER: usize = 40;
+const SPARED: usize = 6;
 
 /// The trust page.
 pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> String {
@@ -24,7 +28,7 @@ pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> Stri
             svg.q aria-hidden="true" { (PreEscaped(&ticks.symbols)) }
             main {
                 (PreEscaped(prose(d.page(), &setting, &head)))
-                (former(view))
+                (former(d, view, spare))
             }
             (foot(d, view))
         };
@@ -80,22 +84,29 @@ fn strip(d: &Disclosure, view: &View) -> Markup {
     }
 }
 
-/// Wordings that are gone.
-fn former(view: &View) -> Markup {
+/// Wordings that are gone: what was broken first, then the latest. Each stands in full in its promise's history.
+fn former(d: &Disclosure, view: &View, spare: bool) -> Markup {
+    let mut old: Vec<&Wording> = view.former.iter().collect();
+    let broken = |w: &Wording| w.last.as_deref() == Some(Verdict::Failing.word());
+    old.sort_by_key(|w| (!broken(w), std::cmp::Reverse(w.until)));
+    let most = if spare { SPARED } else { FORMER };
+    let now = |w: &Wording| d.page().claims.iter().find(|c| c.id == w.claim);
     html! {
-        @if !view.former.is_empty() {
+        @if !old.is_empty() {
             h2 #former { "What this page used to say" }
-            @for old in view.former.iter().rev().take(40) {
+            @for old in old.iter().take(most) {
                 p.d {
-                    del { (old.words) } " "
+                    @if !spare { del { (old.words) } " " }
                     a href={ "trust/history/" (old.claim) } { (old.claim) }
                     i {
                         ", " (speech::date(old.since)) " to " (old.until.map(speech::date).unwrap_or_default())
                         @if let Some(last) = &old.last { ", last " (last) }
+                        @if now(old).is_none() { "; taken off the page" }
                     }
+                    @if let Some(claim) = now(old).filter(|_| !spare) { " Now: " (d.words(claim)) }
                 }
             }
-            @if view.former.len() > 40 { p { "Older wordings stand in each promise's history." } }
+            @if old.len() > most { p.m { "And " (old.len() - most) " more, in " a href="trust.json" { "the JSON" } "." } }
         }
     }
 }
