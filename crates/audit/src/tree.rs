@@ -138,24 +138,23 @@ pub(crate) async fn grow(reader: &Reader, blobs: &Blobs, state: &State, size: u6
 }
 
 /// Nodes of a published tree.
-pub(crate) struct Nodes<'l> {
-    reader: &'l Reader,
+pub(crate) struct Nodes {
     blobs: Blobs,
     edge: Edge,
     kept: HashMap<Tile, Vec<Hash>>,
 }
 
-impl<'l> Nodes<'l> {
+impl Nodes {
     /// Of a log that was grown.
-    pub(crate) fn new(reader: &'l Reader, edge: Edge) -> Self {
-        Self { reader, blobs: reader.blobs(), edge, kept: HashMap::new() }
+    pub(crate) fn new(reader: &Reader, edge: Edge) -> Self {
+        Self { blobs: reader.blobs(), edge, kept: HashMap::new() }
     }
     /// Of what was published last as far as its full tiles go; the lowest level's edge is missing.
-    pub(crate) fn full(reader: &'l Reader, state: &State) -> Option<Self> {
+    pub(crate) fn full(reader: &Reader, state: &State) -> Option<Self> {
         Some(Self::new(reader, Edge::above(state.head.size, &state.upper)?))
     }
     /// Of what was published last; its lowest level is read again. None when nothing was.
-    pub(crate) async fn published(reader: &'l Reader, state: &State) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn published(reader: &Reader, state: &State) -> Result<Option<Self>, Failure> {
         if state.head.size == 0 {
             return Ok(None);
         }

@@ -64,12 +64,11 @@ fn tag_now(ring: &Ring, spot: &Spot<'_>, text: &str) -> Result<Vec<u8>, Failure>
 }
 
 fn seal_tagged(ring: &Ring, spot: &Spot<'_>, text: &str, rng: &dyn Rng) -> Result<Vec<u8>, Failure> {
-    let kek = ring.key(ring.live).ok_or_else(unopened)?;
     let mut stored = tag_now(ring, spot, text)?;
     let id = spot.tenant.to_string();
     let [a, b, c, d, e] = place(spot, &id);
     let bound: [&[u8]; 6] = [a, b, c, d, e, &stored];
-    let blob = blob::seal(&field_key(kek, "seal", spot, &id)?, ring.live, &bound, text.as_bytes(), rng)?;
+    let blob = blob::seal_field(&*ring.cipher(ring.live, "seal", spot)?, ring.live, &bound, text.as_bytes(), rng)?;
     stored.extend(blob);
     Ok(stored)
 }

@@ -23,7 +23,6 @@ fn header(algorithm: u8, key_version: u32) -> [u8; HEADER] {
 fn associated(header: [u8; HEADER], context: &[&[u8]]) -> Vec<u8> {
     let mut aad = Vec::with_capacity(192);
     aad.extend(header);
-    let context = if kernel::sabotage::off("vault.key_separation") { &[] } else { context };
     for piece in context {
         aad.extend(length(piece));
         aad.extend_from_slice(piece);
@@ -31,7 +30,7 @@ fn associated(header: [u8; HEADER], context: &[&[u8]]) -> Vec<u8> {
     aad
 }
 
-/// As [`seal_with`], for a key that is used once.
+/// Seals under a key of that version, with a nonce drawn here: no caller can supply one.
 pub(crate) fn seal(
     key: &Key,
     key_version: u32,
@@ -39,30 +38,46 @@ pub(crate) fn seal(
     plaintext: &[u8],
     rng: &dyn Rng,
 ) -> Result<Vec<u8>, Failure> {
-    seal_with(&Cipher::new(key)?, key_version, context, plaintext, rng)
+    let nonce = drawn(rng);
+    sealed(&Cipher::new(key)?, header(XAES_256_GCM, key_version), &nonce, context, plaintext)
 }
 
-/// Seals under a key of that version, with a nonce drawn here: no caller can supply one.
-pub(crate) fn seal_with(
+/// As [`seal`], for a field's value, with a key made ready.
+pub(crate) fn seal_field(
     cipher: &Cipher,
     key_version: u32,
     context: &[&[u8]],
     plaintext: &[u8],
     rng: &dyn Rng,
 ) -> Result<Vec<u8>, Failure> {
-    let nonce = if kernel::sabotage::off("vault.unique_nonce") { [0; NONCE] } else { rng.array::<NONCE>() };
-    let mut blob = Vec::with_capacity(HEADER + NONCE + plaintext.len() + TAG);
+    let nonce = drawn(rng);
     if kernel::sabotage::off("vault.field_encryption") {
-        blob.extend(header(PLAIN, key_version));
-        blob.extend(nonce);
-        blob.extend_from_slice(plaintext);
-        blob.extend([0; TAG]);
-        return Ok(blob);
+        let pieces: [&[u8]; 4] = [&header(PLAIN, key_version), &nonce, plaintext, &[0; TAG]];
+        return Ok(pieces.concat());
     }
-    let header = header(XAES_256_GCM, key_version);
+    sealed(cipher, header(XAES_256_GCM, key_version), &nonce, separated(context), plaintext)
+}
+
+fn drawn(rng: &dyn Rng) -> [u8; NONCE] {
+    if kernel::sabotage::off("vault.unique_nonce") { [0; NONCE] } else { rng.array() }
+}
+
+/// The context, unless a test build shall not tell places apart.
+fn separated<'c, 'p>(context: &'c [&'p [u8]]) -> &'c [&'p [u8]] {
+    if kernel::sabotage::off("vault.key_separation") { &[] } else { context }
+}
+
+fn sealed(
+    cipher: &Cipher,
+    header: [u8; HEADER],
+    nonce: &[u8; NONCE],
+    context: &[&[u8]],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let mut blob = Vec::with_capacity(HEADER + NONCE + plaintext.len() + TAG);
     blob.extend(header);
     blob.extend(nonce);
-    cipher.seal(&nonce, &associated(header, context), plaintext, &mut blob)?;
+    cipher.seal(nonce, &associated(header, context), plaintext, &mut blob)?;
     Ok(blob)
 }
 
@@ -90,15 +105,18 @@ impl<'b> Blob<'b> {
     }
     /// The plaintext, or none when key or context are not those it was sealed with, or a bit was changed.
     pub(crate) fn open(&self, key: &Key, context: &[&[u8]]) -> Result<Option<Secret>, Failure> {
-        self.open_with(&Cipher::new(key)?, context)
+        self.opened(&Cipher::new(key)?, context)
     }
-    /// As [`Blob::open`], with a key made ready.
-    pub(crate) fn open_with(&self, cipher: &Cipher, context: &[&[u8]]) -> Result<Option<Secret>, Failure> {
+    /// As [`Blob::open`], for a field's value, with a key made ready.
+    pub(crate) fn open_field(&self, cipher: &Cipher, context: &[&[u8]]) -> Result<Option<Secret>, Failure> {
         let [_, algorithm, ..] = self.header;
         if algorithm == PLAIN {
             let plain = self.sealed.len().checked_sub(TAG).and_then(|end| self.sealed.get(..end));
             return Ok(plain.map(Secret::new));
         }
+        self.opened(cipher, separated(context))
+    }
+    fn opened(&self, cipher: &Cipher, context: &[&[u8]]) -> Result<Option<Secret>, Failure> {
         let opened = cipher.open(self.nonce, &associated(self.header, context), self.sealed)?;
         Ok(opened.map(|mut plain| Secret::new(std::mem::take(&mut *plain))))
     }
@@ -204,8 +222,8 @@ mod tests {
         let derive = || crate::derive::derive(&kek, "seal", "eu", &CONTEXT[1..4]).unwrap();
         let key = Cipher::new(&derive()).unwrap();
         let ours = time(Box::new(move || {
-            let blob = seal_with(&key, 1, &CONTEXT, &text, &OsRng).unwrap();
-            assert_eq!(Blob::parse(&blob).unwrap().open_with(&key, &CONTEXT).unwrap().unwrap().expose().len(), 1024);
+            let blob = seal_field(&key, 1, &CONTEXT, &text, &OsRng).unwrap();
+            assert_eq!(Blob::parse(&blob).unwrap().open_field(&key, &CONTEXT).unwrap().unwrap().expose().len(), 1024);
         }));
         let derived = time(Box::new(move || drop(derive())));
         let drawn = time(Box::new(|| drop((&OsRng as &dyn Rng).array::<NONCE>())));

@@ -2,15 +2,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, atomic::{AtomicI64, Ordering}},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use kernel::{Failure, Secret, TenantId, Time};
 
 use crate::{
-    Vault, keyfile, sql,
+    Spot, Vault, keyfile, sql,
     tenant_key::{Wrapped, unwrap},
-    vault::blocking,
+    vault::{blocking, field_key, unopened},
+    xaes::Cipher,
 };
 
 /// Tenants whose keys are kept in memory.
@@ -26,11 +30,41 @@ pub(crate) struct Ring {
     /// How many are not retired.
     pub(crate) unretired: i64,
     pub(crate) checked: AtomicI64,
+    /// Ciphers of fields, made ready.
+    pub(crate) ready: Mutex<Vec<Ready>>,
 }
+
+/// A field's cipher: key version, purpose, collection, field.
+pub(crate) struct Ready {
+    of: (u32, String, String, String),
+    cipher: Arc<Cipher>,
+}
+
+/// Ciphers that a ring keeps: more fields than a tenant uses at once.
+const READY: usize = 64;
 
 impl Ring {
     pub(crate) fn key(&self, version: u32) -> Option<&Secret> {
         self.keys.iter().find(|(v, _)| *v == version).map(|(_, key)| key)
+    }
+    /// The cipher of a field under a version.
+    pub(crate) fn cipher(&self, version: u32, purpose: &str, spot: &Spot<'_>) -> Result<Arc<Cipher>, Failure> {
+        let same = |r: &&Ready| {
+            r.of.0 == version && r.of.3 == spot.field && r.of.2 == spot.collection && r.of.1 == purpose
+        };
+        if let Some(found) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
+            return Ok(Arc::clone(&found.cipher));
+        }
+        let kek = self.key(version).ok_or_else(unopened)?;
+        let key = field_key(kek, purpose, spot, &spot.tenant.to_string())?;
+        let cipher = Arc::new(Cipher::new(&key)?);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.len() >= READY {
+            ready.remove(0);
+        }
+        let of = (version, purpose.to_owned(), spot.collection.to_owned(), spot.field.to_owned());
+        ready.push(Ready { of, cipher: Arc::clone(&cipher) });
+        Ok(cipher)
     }
     fn fresh(&self, now: Time) -> bool {
         (0..BELIEVED).contains(&(now.0 - self.checked.load(Ordering::Relaxed)))
@@ -119,6 +153,7 @@ impl Vault {
             live: last.version,
             unretired: i64::try_from(unretired).unwrap_or(i64::MAX),
             checked: AtomicI64::new(checked),
+            ready: Mutex::default(),
         });
         self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tenant, Arc::clone(&ring));
         Ok(ring)

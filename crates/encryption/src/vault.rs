@@ -242,9 +242,8 @@ impl Vault {
     /// As [`Vault::seal`].
     pub async fn seal_as(&self, purpose: &str, spot: &Spot<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Failure> {
         let ring = self.ring(spot.tenant, spot.region).await?;
-        let kek = ring.key(ring.live).ok_or_else(unopened)?;
-        let id = spot.tenant.to_string();
-        blob::seal(&field_key(kek, purpose, spot, &id)?, ring.live, &place(spot, &id), plaintext, self.0.rng.as_ref())
+        let (cipher, id) = (ring.cipher(ring.live, purpose, spot)?, spot.tenant.to_string());
+        blob::seal_field(&cipher, ring.live, &place(spot, &id), plaintext, self.0.rng.as_ref())
     }
 
     /// Opens what [`Vault::seal_as`] sealed.
@@ -266,12 +265,11 @@ impl Vault {
             // Another node may have made a newer version since.
             ring = self.load(spot.tenant).await?;
         }
-        let kek = ring.key(blob.key_version()).ok_or_else(unopened)?;
-        let id = spot.tenant.to_string();
+        let (cipher, id) = (ring.cipher(blob.key_version(), purpose, spot)?, spot.tenant.to_string());
         let place = place(spot, &id);
         let tagged = [place[0], place[1], place[2], place[3], place[4], tag.unwrap_or_default()];
         let bound: &[&[u8]] = if tag.is_some() { &tagged } else { &place };
-        blob.open(&field_key(kek, purpose, spot, &id)?, bound)?.ok_or_else(unopened)
+        blob.open_field(&cipher, bound)?.ok_or_else(unopened)
     }
 
     fn count(&self, purpose: &str) {

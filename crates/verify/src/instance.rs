@@ -119,6 +119,30 @@ impl Instance {
         Self::launch(setup, self.home.clone(), data, authority, self.mail.clone(), issuer, secrets).await
     }
 
+    /// What a start on a copy of the data says that is given other roots; none when it starts.
+    pub async fn refused_under(&self, data: PathBuf, roots: &str) -> Option<String> {
+        let mut secrets = self.secrets.as_ref().clone();
+        let region = |pointer: &Pointer| self.setup.app.regions.iter().any(|r| r.root_key == *pointer);
+        for (name, value) in &mut secrets {
+            if name.starts_with("VOUCHSAFE_ROOT_") || region(&Pointer::Env(name.clone())) {
+                // Regions keep roots of their own.
+                let ending = value.get(roots.len()..).unwrap_or_default().to_owned();
+                *value = format!("{roots}{ending}");
+            }
+        }
+        let (authority, issuer) = (self.authority.clone(), self.issuer.clone());
+        let secrets = Arc::new(secrets);
+        let started =
+            Self::launch(self.setup.clone(), self.home.clone(), data, authority, self.mail.clone(), issuer, secrets);
+        match started.await {
+            Ok(second) => {
+                second.stop().await;
+                None
+            }
+            Err(words) => Some(words),
+        }
+    }
+
     async fn launch(
         setup: Setup,
         home: Arc<TempDir>,

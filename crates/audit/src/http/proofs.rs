@@ -11,6 +11,7 @@ use store::Tx;
 
 use crate::{
     leaf::Leaf,
+    merkle,
     note::proof_file,
     sql,
     tree::{Nodes, State},
@@ -80,8 +81,8 @@ pub(super) async fn inclusion(call: Asking<Which>) -> Result<Reply, Failure> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sizes {
-    /// The smaller: of a checkpoint that was saved.
-    from: String,
+    /// The smaller: of a checkpoint that was saved; the newest published when nothing is said.
+    from: Option<String>,
     /// The larger; the newest published when nothing is said.
     to: Option<String>,
 }
@@ -107,8 +108,12 @@ pub(super) async fn consistency(call: Asking<Sizes>) -> Result<Consistency, Fail
         text.parse::<u64>().map_err(|_| Failure::field(field, "type", "the size of a checkpoint"))
     };
     let state = State::load(&reader).await?;
-    let from = number("from", &call.input.from)?;
-    let to = call.input.to.as_deref().map_or(Ok(state.head.size), |to| number("to", to))?;
+    let size = |field, text: Option<&str>| text.map_or(Ok(state.head.size), |text| number(field, text));
+    let (from, to) = (size("from", call.input.from.as_deref())?, size("to", call.input.to.as_deref())?);
+    if (from, to, state.head.size) == (0, 0, 0) {
+        let root = STANDARD.encode(merkle::empty());
+        return Ok(Consistency { from, from_root: root.clone(), to, to_root: root, proof: Vec::new() });
+    }
     let mut nodes = Nodes::published(&reader, &state).await?.ok_or(Failure::NotFound)?;
     let proof = nodes.consistency(from, to).await?;
     Ok(Consistency {

@@ -25,7 +25,7 @@ fn log(count: usize, word: &str) -> Vec<Vec<u8>> {
             outcome: Outcome::Done,
             source: Source::Public,
             request: RequestId(Id::v7(Time(1), [9; 10])),
-            fields: if at % 3 == 0 { vec![("email", format!("{at}@x.example"))] } else { Vec::new() },
+            fields: if at.is_multiple_of(3) { vec![("email", format!("{at}@x.example"))] } else { Vec::new() },
         };
         let placed = chained.next(&head, &event, Time(1_777_887_000_000 + at as i64), &OsRng);
         head = placed.head;

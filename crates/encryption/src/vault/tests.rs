@@ -275,7 +275,7 @@ fn the_cache_is_bounded_and_drops_the_least_used() {
     let mut cache = Cache::default();
     let ring = || {
         let checked = AtomicI64::new(0);
-        Arc::new(Ring { region: "eu".into(), keys: Vec::new(), live: 1, unretired: 1, checked })
+        Arc::new(Ring { region: "eu".into(), keys: Vec::new(), live: 1, unretired: 1, checked, ready: Mutex::default() })
     };
     let id = |n: usize| TenantId(Id::v7(Time(i64::try_from(n).unwrap()), [0; 10]));
     for n in 0..CACHED {

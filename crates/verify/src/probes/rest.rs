@@ -58,8 +58,10 @@ async fn at_rest_db(scene: &Scene) -> Outcome {
     let disk = Disk::of(instance);
     let seen = nothing_in_the_clear(scene, &disk, &secret).await?;
     let opened = opened_by_hand(&disk, first, &secret).await?;
-    let refused = on_a_copy(scene, &disk, &tenants, &made.iter().map(|m| m.path()).collect::<Vec<_>>()).await?;
-    let migrated = after_a_migration(scene, &disk, first, &secret).await?;
+    let records: Vec<String> = made.iter().map(|m| m.path()).collect();
+    let refused = on_a_copy(scene, &disk, &tenants, &records).await?;
+    let record = records.first().map_or("", String::as_str);
+    let migrated = after_a_migration(scene, &disk, first, (record, &secret)).await?;
     Ok(seen.and(opened).and(refused).and(migrated))
 }
 
@@ -222,6 +224,12 @@ async fn on_a_copy(scene: &Scene, disk: &Disk, tenants: &[Tenant; 3], records: &
             return broken(format!("opening a database with {what}"), "refused", "opened");
         }
     }
+    let Some(said) = scene.stage.instance.refused_under(to.clone(), &random::hex(8)).await else {
+        return broken("starting on a copy of the data with other root keys", "refused", "started");
+    };
+    if !said.contains("root key") {
+        return unclear("a start with other root keys ended, and not because of them");
+    }
     let second = scene.stage.instance.again(to).await.map_err(Miss::Unclear)?;
     let mut answers = Vec::new();
     for (tenant, record) in tenants.iter().zip(records) {
@@ -240,13 +248,13 @@ async fn on_a_copy(scene: &Scene, disk: &Disk, tenants: &[Tenant; 3], records: &
         }
     }
     match answers.next() {
-        Some(Ok(200)) => Ok(Evidence::new().count("changed databases refused by the server", 2)),
+        Some(Ok(200)) => Ok(Evidence::new().count("changed databases refused by the server", 2).word("a start with other root keys", "refused")),
         _ => unclear("the untouched tenant does not answer on the copy"),
     }
 }
 
 /// A new edition of the app adds a table: the copy made before the migration holds no plaintext either.
-async fn after_a_migration(scene: &Scene, disk: &Disk, tenant: &Tenant, secret: &str) -> Outcome {
+async fn after_a_migration(scene: &Scene, disk: &Disk, tenant: &Tenant, (record, secret): (&str, &str)) -> Outcome {
     let to = scene.stage.instance.scratch().join(format!("migrated-{}", random::hex(4)));
     let (from, into, id) = (disk.clone(), to.clone(), tenant.id.clone());
     aside(move || copy::folder(&from, &into, &[id.as_str()])).await??;
@@ -254,14 +262,14 @@ async fn after_a_migration(scene: &Scene, disk: &Disk, tenant: &Tenant, secret: 
     let folder = edited(scene, |app, page| (format!("{app}{more}"), page))?;
     let second = scene.stage.instance.again_as(folder, to.clone()).await.map_err(Miss::Unclear)?;
     let token = scene.stage.token(tenant, tenant.owner()?).await?;
-    let answer = client_at(scene, &second, tenant).send(Ask::get("/api/v1/tenant").bearer(&token)).await;
+    let answer = client_at(scene, &second, tenant).send(Ask::get(record).bearer(&token)).await;
     second.stop().await;
-    answer?.decided()?.step("the tenant after a migration")?;
+    answer?.decided()?.step("a record after a migration")?;
     let copies: Vec<_> = copy::files(&to.join("migrations"))?
         .into_iter()
         .filter(|f| f.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&tenant.id) && n.ends_with(".db")))
         .collect();
-    let Some(copied) = copies.first() else { return unclear(format!("no copy was made before the migration {} {:?}", tenant.id, copy::files(&to))) };
+    let Some(copied) = copies.first() else { return unclear("no copy was made before the migration") };
     let at = disk.at(&to);
     if !at.read(copied).iter().any(|bytes| find(bytes, secret.as_bytes()).is_some()) {
         return unclear("the opened copy does not hold the value: no positive control");
