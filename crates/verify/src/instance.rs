@@ -22,7 +22,14 @@ use tokio::{
 };
 
 use crate::{
-    authority::Authority, evidence::Miss, jwt::Issuer, live::Live, random, sink::{Mail, Sink}, verdict::Place, wire::Net,
+    authority::Authority,
+    evidence::Miss,
+    jwt::Issuer,
+    live::Live,
+    random,
+    sink::{Mail, Sink},
+    verdict::Place,
+    wire::Net,
 };
 
 /// How long a start may take.
@@ -337,10 +344,9 @@ async fn order_at(socket: &Path, order: &Value) -> Result<Value, Miss> {
         serde_json::from_str(&line).map_err(|_| Miss::Unclear("the admin socket closed".to_owned()))?;
     match answer.get_mut("ok") {
         Some(ok) => Ok(ok.take()),
-        None => Err(Miss::Unclear(format!(
-            "admin: {}",
-            answer.get("error").and_then(Value::as_str).unwrap_or("refused")
-        ))),
+        None => {
+            Err(Miss::Unclear(format!("admin: {}", answer.get("error").and_then(Value::as_str).unwrap_or("refused"))))
+        }
     }
 }
 

@@ -70,7 +70,12 @@ pub async fn visit(url: &str, only: Option<String>, now: Time) -> Result<Report,
     checked.extend(unlooked(&claims, &probes, lent.err().as_deref()));
     let at = now.plus(elapsed(started));
     let judged = claims.into_iter().map(|claim| judge(claim, &checked, at)).collect();
-    Ok(Report { app: stage.app.name.clone(), on: "from outside, as a visitor".to_owned(), judged, took: started.elapsed() })
+    Ok(Report {
+        app: stage.app.name.clone(),
+        on: "from outside, as a visitor".to_owned(),
+        judged,
+        took: started.elapsed(),
+    })
 }
 
 /// Where the service listens.
@@ -216,7 +221,10 @@ mod tests {
         ]});
         let claims = claims(&told);
         assert_eq!(claims.len(), 2);
-        assert_eq!((claims[0].checks.as_slice(), claims[0].text(&|_| None)), (&["tenant.cross_read"][..], "Ask and get nothing.".to_owned()));
+        assert_eq!(
+            (claims[0].checks.as_slice(), claims[0].text(&|_| None)),
+            (&["tenant.cross_read"][..], "Ask and get nothing.".to_owned())
+        );
         assert_eq!(claims[1].kind, CheckKind::Attested);
         assert_eq!(stand_in(&told).unwrap().name, "A[31mcme");
         let left = unlooked(&claims, &[&WALLS], None);

@@ -51,7 +51,9 @@ pub async fn tried(scene: &Scene) -> Outcome {
                 return broken(format!("{} {} across", operation.method, operation.path), "a refusal", "2xx");
             }
             // The same record is there for its owner: the question was a real one.
-            if operation.method == "GET" && foreign.send(ask(operation, &thing.id).bearer(&own)).await?.decided()?.good() {
+            if operation.method == "GET"
+                && foreign.send(ask(operation, &thing.id).bearer(&own)).await?.decided()?.good()
+            {
                 seen += 1;
             }
         }

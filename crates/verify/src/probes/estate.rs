@@ -57,7 +57,13 @@ async fn killed(scene: &Scene) -> Outcome {
     let first = Instance::start(scene.stage.instance.setup()).await.map_err(failed)?;
     let stage = Arc::new(Stage::new(Arc::clone(&app), first, scene.stage.now()));
     let tenant = stage.lone_canary().await?;
-    let before = Scene { app: Arc::clone(&app), stage: Arc::clone(&stage), a: tenant.clone(), b: tenant.clone(), page: Arc::clone(&scene.page) };
+    let before = Scene {
+        app: Arc::clone(&app),
+        stage: Arc::clone(&stage),
+        a: tenant.clone(),
+        b: tenant.clone(),
+        page: Arc::clone(&scene.page),
+    };
     let made = records_of(&before, &tenant).await?;
     let died = Instant::now();
     stage.instance.stop().await;
@@ -66,12 +72,17 @@ async fn killed(scene: &Scene) -> Outcome {
     let after = Arc::new(Stage::new(Arc::clone(&app), second, scene.stage.now()));
     let name = tenant.host.split(':').next().unwrap_or_default();
     let moved = Tenant { host: after.on(name), ..tenant };
-    let after = Scene { app, stage: Arc::clone(&after), a: moved.clone(), b: moved.clone(), page: Arc::clone(&scene.page) };
+    let after =
+        Scene { app, stage: Arc::clone(&after), a: moved.clone(), b: moved.clone(), page: Arc::clone(&scene.page) };
     let mut back = None;
     for one in &made {
         let answer = after.read(&moved, moved.owner()?, &one.path()).await?;
         if answer.status != 200 {
-            return broken("killing the server and starting another on its data", "every acknowledged record", format!("{}", answer.status));
+            return broken(
+                "killing the server and starting another on its data",
+                "every acknowledged record",
+                format!("{}", answer.status),
+            );
         }
         back.get_or_insert_with(|| died.elapsed());
     }
@@ -85,7 +96,9 @@ async fn killed(scene: &Scene) -> Outcome {
 /// Every connection to the database server is ended from its side; requests find new ones.
 async fn cut_off(scene: &Scene, url: &str) -> Outcome {
     let made = records_of(scene, &scene.a).await?;
-    let wrong = |e: tokio_postgres::Error| failed(format!("postgres: {}", e.as_db_error().map_or("connection", |db| db.message())));
+    let wrong = |e: tokio_postgres::Error| {
+        failed(format!("postgres: {}", e.as_db_error().map_or("connection", |db| db.message())))
+    };
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.map_err(wrong)?;
     let running = tokio::spawn(connection);
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -105,7 +118,11 @@ async fn cut_off(scene: &Scene, url: &str) -> Outcome {
                 200 => break,
                 503 if died.elapsed() < Duration::from_secs(20) => tokio::time::sleep(Duration::from_millis(100)).await,
                 other => {
-                    return broken("ending every connection to the database", "every acknowledged record, 503 meanwhile", format!("{other}"));
+                    return broken(
+                        "ending every connection to the database",
+                        "every acknowledged record, 503 meanwhile",
+                        format!("{other}"),
+                    );
                 }
             }
         }
@@ -149,7 +166,8 @@ async fn region_pin(scene: &Scene) -> Outcome {
     // Nobody moves out by accident: not at creation, not by a change.
     for elsewhere in ["us-east", "", "../us"] {
         let slug = format!("canary-{}", random::hex(5));
-        let person = json!({"email": format!("{slug}@canary.example"), "name": "Canary", "role": null, "password": null});
+        let person =
+            json!({"email": format!("{slug}@canary.example"), "name": "Canary", "role": null, "password": null});
         let order = json!({"do": "tenant.create", "as": "verify", "slug": slug, "name": slug, "canary": true, "region": elsewhere, "people": [person]});
         if let Ok(made) = instance.admin(&order).await {
             let id = made.get("id").cloned().unwrap_or_default();
@@ -170,7 +188,11 @@ async fn region_pin(scene: &Scene) -> Outcome {
     let pid = instance.pid.ok_or_else(|| failed("the server's process is not known".to_owned()))?;
     let (files, strays) = outside(pid, &[instance.data(), instance.scratch(), &instance.setup().folder])?;
     if !strays.is_empty() {
-        return broken("listing the files that the server has open", "none outside its data folder", format!("{}", strays.len()));
+        return broken(
+            "listing the files that the server has open",
+            "none outside its data folder",
+            format!("{}", strays.len()),
+        );
     }
     Ok(Evidence::new()
         .version("region", only.id)
@@ -180,5 +202,9 @@ async fn region_pin(scene: &Scene) -> Outcome {
 
 async fn pci_scope(scene: &Scene) -> Outcome {
     let pages = super::card::card_inputs(scene).await?;
-    Err(Miss::Person(Evidence::new().count("pages without a field for cards", pages).word("card numbers", "entered at the processor")))
+    Err(Miss::Person(
+        Evidence::new()
+            .count("pages without a field for cards", pages)
+            .word("card numbers", "entered at the processor"),
+    ))
 }

@@ -283,7 +283,11 @@ async fn json_logs(scene: &Scene) -> Outcome {
     let odd = said.lines().filter(|l| !l.is_empty() && serde_json::from_str::<Value>(l).is_err()).count();
     let told = said.lines().filter(|l| l.starts_with('{')).count();
     if odd > 0 || told < 4 {
-        return broken("reading standard error of a server without a log file", "JSON lines only", format!("{odd} others among {told}"));
+        return broken(
+            "reading standard error of a server without a log file",
+            "JSON lines only",
+            format!("{odd} others among {told}"),
+        );
     }
     lines += told;
     Ok(Evidence::new()
@@ -332,13 +336,21 @@ async fn error_scrub(scene: &Scene) -> Outcome {
         let (page, head) = (answer.page(), format!("{:?}", answer.headers));
         if planted.iter().chain([&token]).any(|p| page.contains(p.as_str()) || head.contains(p.as_str())) {
             let path = said.split([' ', '?']).next().unwrap_or_default().to_owned();
-            return broken(format!("a failing {path} full of addresses, tokens, cards and personal values"), "an answer without any", "some came back");
+            return broken(
+                format!("a failing {path} full of addresses, tokens, cards and personal values"),
+                "an answer without any",
+                "some came back",
+            );
         }
     }
     // A member's name is told back, so that its sender finds it; the log has no use for it.
     client.send(Ask::get(format!("{}?{personal}={jwt}", crate::act::records(collection))).bearer(&token)).await?;
     // Error pages for people are answers too.
-    for path in [format!("/no/{personal}/{mail}"), format!("/console/{personal}?token={jwt}"), format!("/sign-in?next={personal}&token={jwt}")] {
+    for path in [
+        format!("/no/{personal}/{mail}"),
+        format!("/console/{personal}?token={jwt}"),
+        format!("/sign-in?next={personal}&token={jwt}"),
+    ] {
         let answer = scene.stage.at(a).send(Ask::get(path).header("accept", "text/html")).await?;
         if answer.status >= 400 && planted.iter().any(|p| answer.page().contains(p.as_str())) {
             return broken("an error page", "nothing of what was asked", "some of it came back");
@@ -359,7 +371,10 @@ async fn error_scrub(scene: &Scene) -> Outcome {
     if lines < n {
         return unclear("the log has too few lines to judge by");
     }
-    Ok(Evidence::new().count("failing calls", n + 3).count("log lines", lines).count("planted values in logs or answers", 0))
+    Ok(Evidence::new()
+        .count("failing calls", n + 3)
+        .count("log lines", lines)
+        .count("planted values in logs or answers", 0))
 }
 
 async fn hosted(scene: &Scene) -> Outcome {

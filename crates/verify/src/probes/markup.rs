@@ -192,7 +192,8 @@ async fn displayed(scene: &Scene, a: &crate::stage::Tenant, at: usize, field: &F
     let links = scene.links(a, at).await?;
     let made = scene.insert(a, a.owner()?, at, &links, &[], None).await?;
     let console = format!("/console/collections/{}", made.collection);
-    let mut ways = vec![made.path(), format!("{}?limit=200", records(made.collection)), format!("{console}/{}", made.id), console];
+    let mut ways =
+        vec![made.path(), format!("{}?limit=200", records(made.collection)), format!("{console}/{}", made.id), console];
     let export = format!("{}/export", records(made.collection));
     if scene.stage.openapi(a).await?.has("GET", &export) {
         ways.push(format!("{export}?format=json"));
@@ -205,14 +206,20 @@ async fn displayed(scene: &Scene, a: &crate::stage::Tenant, at: usize, field: &F
         super::plant::put(scene, a, made.collection, field.id, &made.id, &planted).await?;
         // Exports have a small budget: the first sample stands for all.
         for way in ways.iter().filter(|way| n == 0 || !way.contains("/export")) {
-            let answer = scene.stage.at(a).send(Ask::get(way.clone()).bearer(&token).header("accept", "text/html, */*")).await?;
+            let answer =
+                scene.stage.at(a).send(Ask::get(way.clone()).bearer(&token).header("accept", "text/html, */*")).await?;
             let answer = answer.decided()?.step("reading a planted text")?;
             let page = answer.header("content-type").is_some_and(|t| t.starts_with("text/html"));
             let text = answer.page();
             let text = if page { text } else { text.replace("\\\"", "\"").replace("\\u003c", "<") };
             let Some(inner) = between(&text, &first, &last) else { continue };
             if let Some(what) = runs(inner) {
-                let did = format!("showing markup planted in {}.{} on {}", made.collection, field.id, if page { "a page" } else { "the API" });
+                let did = format!(
+                    "showing markup planted in {}.{} on {}",
+                    made.collection,
+                    field.id,
+                    if page { "a page" } else { "the API" }
+                );
                 return broken(did, "nothing that runs", what);
             }
             shown += 1;
@@ -279,7 +286,12 @@ async fn output_escape(scene: &Scene) -> Outcome {
     let (at, field) = scene.carrier()?;
     let made = scene.make(&tenant, at, Some((field, &hostile))).await?;
     let all = format!("/console/collections/{}", made.collection);
-    let own = [all.clone(), format!("{all}/{}", made.id), format!("{all}/{}/edit", made.id), format!("{all}/{}/delete", made.id)];
+    let own = [
+        all.clone(),
+        format!("{all}/{}", made.id),
+        format!("{all}/{}/edit", made.id),
+        format!("{all}/{}/delete", made.id),
+    ];
     let query = escaped(&hostile);
     let paths = [
         "/",

@@ -83,11 +83,14 @@ async fn password_hash(scene: &Scene) -> Outcome {
     // One of them is this person's: it opens with the password and with nothing else.
     let (right, mistaken) = (person.password.clone(), wrong.clone());
     let tried = hashes.clone();
-    let opened = copy::aside(move || tried.into_iter().find(|phc| opens(phc, &right)).map(|phc| opens(&phc, &mistaken))).await?;
+    let opened =
+        copy::aside(move || tried.into_iter().find(|phc| opens(phc, &right)).map(|phc| opens(&phc, &mistaken))).await?;
     match opened {
         Some(false) => {}
         Some(true) => return broken("opening a stored hash with another password", "it does not open", "it opens"),
-        None => return broken("opening the stored hashes with a password that signs in", "one of them opens", "none does"),
+        None => {
+            return broken("opening the stored hashes with a password that signs in", "one of them opens", "none does");
+        }
     }
     Ok(Evidence::new()
         .count("stored hashes", hashes.len())
@@ -193,11 +196,17 @@ fn strong(phc: &str, bcrypt: bool) -> Result<(), String> {
 
 async fn hash_upgrade(scene: &Scene) -> Outcome {
     if scene.stage.door() != Door::Delegated {
-        return Err(Miss::Unbuilt("shown where identity is delegated; a weaker hash that is replaced at sign-in is not planted yet"));
+        return Err(Miss::Unbuilt(
+            "shown where identity is delegated; a weaker hash that is replaced at sign-in is not planted yet",
+        ));
     }
     // Whoever brings a password along is turned down, so that nothing is hashed that nobody needs.
     let mut refused = 0;
-    for password in ["Rowan-plain-word-1", "$2a$05$abcdefghijklmnopqrstuu5Lr0g67tHJ6zpbP7kkEJUhuHqBVBC6W", "5f4dcc3b5aa765d61d8327deb882cf99"] {
+    for password in [
+        "Rowan-plain-word-1",
+        "$2a$05$abcdefghijklmnopqrstuu5Lr0g67tHJ6zpbP7kkEJUhuHqBVBC6W",
+        "5f4dcc3b5aa765d61d8327deb882cf99",
+    ] {
         let order = json!({"do": "member.add", "as": "verify", "tenant": scene.a.id, "name": "Canary", "role": scene.a.owner()?.role,
             "email": format!("import-{}@canary.example", random::hex(4)), "subject": format!("sub-{}", random::hex(4)), "password": password});
         if scene.stage.instance.admin(&order).await.is_ok() {

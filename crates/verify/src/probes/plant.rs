@@ -12,7 +12,14 @@ fn name(text: &str) -> String {
 }
 
 /// Puts `text` into a field of a tenant's record.
-pub(super) async fn put(scene: &Scene, tenant: &Tenant, collection: &str, field: &str, id: &str, text: &str) -> Result<(), Miss> {
+pub(super) async fn put(
+    scene: &Scene,
+    tenant: &Tenant,
+    collection: &str,
+    field: &str,
+    id: &str,
+    text: &str,
+) -> Result<(), Miss> {
     let (id, text) = (id.to_owned(), text.to_owned());
     let changed = match &scene.stage.instance.setup().database {
         None => {
@@ -25,7 +32,9 @@ pub(super) async fn put(scene: &Scene, tenant: &Tenant, collection: &str, field:
                 db.execute(&sql, [text, id]).map(|n| u64::try_from(n).unwrap_or(0))
             };
             copy::aside(write).await?.map_err(|e| match e.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::NotADatabase) => Miss::Unbuilt("the file is sealed: nothing can be planted in it"),
+                Some(rusqlite::ErrorCode::NotADatabase) => {
+                    Miss::Unbuilt("the file is sealed: nothing can be planted in it")
+                }
                 _ => Miss::Unclear(format!("sqlite: {e}")),
             })?
         }
@@ -42,7 +51,9 @@ pub(super) async fn put(scene: &Scene, tenant: &Tenant, collection: &str, field:
                 let _ended = running.await;
                 Ok::<_, tokio_postgres::Error>(changed)
             };
-            work.await.map_err(|e| Miss::Unclear(format!("postgres: {}", e.as_db_error().map_or("connection", |db| db.message()))))?
+            work.await.map_err(|e| {
+                Miss::Unclear(format!("postgres: {}", e.as_db_error().map_or("connection", |db| db.message())))
+            })?
         }
     };
     if changed == 1 { Ok(()) } else { unclear("the value could not be planted") }

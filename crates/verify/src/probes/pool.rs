@@ -38,9 +38,15 @@ impl Rush {
         match answer.status {
             200..=299 => self.served += 1,
             429 => return unclear("a limit was spent before the pool was"),
-            503 if answer.header("retry-after").and_then(|v| v.parse::<u32>().ok()).is_some_and(|s| s > 0) => self.shed += 1,
+            503 if answer.header("retry-after").and_then(|v| v.parse::<u32>().ok()).is_some_and(|s| s > 0) => {
+                self.shed += 1
+            }
             other => {
-                return broken("a rush on a database that does not answer", "2xx, or 503 with Retry-After", format!("{other}"));
+                return broken(
+                    "a rush on a database that does not answer",
+                    "2xx, or 503 with Retry-After",
+                    format!("{other}"),
+                );
             }
         }
         Ok(())
@@ -99,7 +105,11 @@ impl Hold {
                 let file = file.ok_or_else(|| Miss::Unclear("the canary has no file".to_owned()))?;
                 tokio::task::spawn_blocking(move || {
                     let Ok(db) = rusqlite::Connection::open(file) else { return };
-                    if db.busy_timeout(Duration::from_secs(3)).and_then(|()| db.execute_batch("BEGIN IMMEDIATE")).is_err() {
+                    if db
+                        .busy_timeout(Duration::from_secs(3))
+                        .and_then(|()| db.execute_batch("BEGIN IMMEDIATE"))
+                        .is_err()
+                    {
                         return;
                     }
                     let _told = held.send(());
@@ -170,7 +180,11 @@ async fn db_pool(scene: &Scene) -> Outcome {
     };
     let most = told("connections").and_then(|n| usize::try_from(n).ok());
     if server.is_some() != most.is_some() || wait > Duration::from_secs(30) || most.is_some_and(|m| m > 200) {
-        return broken("asking the server for the size of its pool", "a fixed number, and a wait below 30 s", "another answer");
+        return broken(
+            "asking the server for the size of its pool",
+            "a fixed number, and a wait below 30 s",
+            "another answer",
+        );
     }
     // A first write each, so that every file is open and every statement known.
     let (held, free) = (&scene.a, &scene.b);
@@ -203,13 +217,21 @@ async fn db_pool(scene: &Scene) -> Outcome {
     let (rush, (peak, slowest)) = (rush?, watched?);
     let bound = most.unwrap_or(quiet + 64);
     if peak > bound {
-        return broken("a rush on a database that does not answer", format!("{bound} connections or threads at most"), format!("{peak}"));
+        return broken(
+            "a rush on a database that does not answer",
+            format!("{bound} connections or threads at most"),
+            format!("{peak}"),
+        );
     }
     // Its turn, and what the database itself may take.
     let limit = wait * 2 + Duration::from_secs(2);
     if rush.slowest > limit {
         let expected = format!("an answer within {} s", limit.as_secs());
-        return broken("a rush on a database that does not answer", expected, format!("after {} s", rush.slowest.as_secs()));
+        return broken(
+            "a rush on a database that does not answer",
+            expected,
+            format!("after {} s", rush.slowest.as_secs()),
+        );
     }
     if rush.shed == 0 {
         return unclear("nobody had to wait: the database was not held long enough");

@@ -167,18 +167,23 @@ async fn ended(stream: &mut tokio::net::TcpStream) -> bool {
 async fn slow_bodies(scene: &Scene) -> Result<(Duration, Duration), Miss> {
     let folder = edited(scene, |app, page| {
         let short = |line: &str| {
-            let Some(rest) = line.trim_start().strip_prefix("flood").filter(|r| r.trim_start().starts_with("= {")) else {
+            let Some(rest) = line.trim_start().strip_prefix("flood").filter(|r| r.trim_start().starts_with("= {"))
+            else {
                 return line.to_owned();
             };
             let kept = rest.split_once('{').map_or("", |(_, r)| r).split('}').next().unwrap_or_default();
-            let kept: Vec<&str> = kept.split(',').filter(|p| !p.contains("body_idle") && !p.contains("total")).collect();
+            let kept: Vec<&str> =
+                kept.split(',').filter(|p| !p.contains("body_idle") && !p.contains("total")).collect();
             format!("flood = {{ {}, body_idle = \"2 s\", total = \"5 s\" }}", kept.join(",").trim())
         };
         (app.lines().map(short).collect::<Vec<_>>().join("\n"), page)
     })?;
     let side = Side::up(scene, &Wish { folder: Some(&folder), ..Wish::default() }).await?;
     let client = side.client(scene, &scene.app.domain);
-    let head = format!("POST /csp-report HTTP/1.1\r\nhost: {}\r\ncontent-type: application/csp-report\r\ncontent-length: 900\r\n\r\n{{", client.host);
+    let head = format!(
+        "POST /csp-report HTTP/1.1\r\nhost: {}\r\ncontent-type: application/csp-report\r\ncontent-length: 900\r\n\r\n{{",
+        client.host
+    );
     let cut = async |every: Duration, limit: Duration, what: &str| {
         let mut link = client.link().await?;
         let began = Instant::now();
@@ -200,7 +205,8 @@ async fn slow_bodies(scene: &Scene) -> Result<(Duration, Duration), Miss> {
             Err(_) => broken("a body that stalls for 6 s where 2 s are allowed", "408 or closed", "still open"),
         }
     };
-    let (idle, total) = tokio::join!(stalled, cut(Duration::from_millis(700), Duration::from_secs(9), "a body sent byte by byte"));
+    let (idle, total) =
+        tokio::join!(stalled, cut(Duration::from_millis(700), Duration::from_secs(9), "a body sent byte by byte"));
     Ok((idle?, total?))
 }
 
