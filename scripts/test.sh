@@ -48,6 +48,12 @@ target/debug/vouchsafe oscal apps/estokad --out "$oscal" >/dev/null
 python3 scripts/oscal.py "$oscal" ${TRESTLE:+--trestle "$TRESTLE"}
 [ -n "${TRESTLE:-}" ] || echo "NOT CHECKED HERE: TRESTLE does not name the program of compliance-trestle (pip install compliance-trestle)"
 
+step "pages and journeys in a browser"
+VOUCHSAFE_CHROMIUM=$(.ci/chromium.sh)
+export VOUCHSAFE_CHROMIUM
+npm ci --silent --prefix tests/browser
+(cd tests/browser && node --test --test-concurrency=1 --test-reporter=dot)
+
 step "a binary built without the feature has no sabotage"
 absent() {
     if grep -qa VOUCHSAFE_SABOTAGE "$1"; then

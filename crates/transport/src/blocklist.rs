@@ -64,7 +64,7 @@ impl Blocklist {
     pub fn refresh(&self) -> Result<bool, String> {
         let written: Vec<_> = self.files.iter().map(|f| fs::metadata(f).and_then(|m| m.modified()).ok()).collect();
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        if state.written == written && !(state.ranges.is_empty() && !self.fixed.is_empty()) {
+        if state.written == written && (self.fixed.is_empty() || !state.ranges.is_empty()) {
             return Ok(false);
         }
         drop(state);

@@ -279,12 +279,13 @@ pub(crate) fn card(frame: &Frame, home: Option<&Home>, card: Card) -> Html {
 
 pub(crate) fn problem(frame: &Frame, home: Option<&Home>, problem: &Problem) -> Html {
     let base = home.map(|home| below_host(&home.url)).unwrap_or_default();
+    let closed = problem.code == Some("TenantSuspendedError");
     let body = html! {
         @if let Some(detail) = &problem.detail { p { (nav::capital(detail)) "." } }
         @for error in &problem.errors { p { (error.field) ": " (error.detail) } }
         @if let Some(seconds) = problem.retry_after { p { (wait(seconds)) } }
-        @if let Some(advice) = advice(problem.status) { p.muted { (advice) } }
-        @match (problem.status, home.is_some()) {
+        @if let Some(advice) = advice(problem.status, problem.code) { p.muted { (advice) } }
+        @match (problem.status, home.is_some() && !closed) {
             (401, true) => { p.actions { a class="button primary" href="/sign-in" { "Sign in" } } },
             (402..=499, true) => { p.actions { a class="button quiet" href={ (base) "/console" } { "Go to the console" } } },
             _ => {},
@@ -293,14 +294,20 @@ pub(crate) fn problem(frame: &Frame, home: Option<&Home>, problem: &Problem) -> 
     card(frame, home, Card::new(problem.title, body).over(format!("{}", problem.status)))
 }
 
-const fn advice(status: u16) -> Option<&'static str> {
-    match status {
-        401 => Some("If you were filling in a form: sign in in another tab, come back here with your browser's Back button, and send it again."),
-        403 => Some("An owner can change what your role allows."),
-        404 => Some("It may have moved, or it belongs to somebody else; the answer is the same for both."),
-        412 => Some("Go back, reload, and make your change again."),
-        500 => Some("It is on record with the request's id. Nothing needs to be done by you."),
-        503 => Some("Your change was not made, unless the words above say otherwise."),
+/// What the person can do about it.
+fn advice(status: u16, code: Option<&str>) -> Option<&'static str> {
+    match (status, code) {
+        (401, _) => Some(
+            "If you were filling in a form: sign in in another tab, come back here with your browser's Back button, and \
+             send it again.",
+        ),
+        (403, Some("NotGranted" | "Ceiling")) => Some("An owner can change what your role allows."),
+        (403, Some("TenantSuspendedError")) => Some("Nothing is lost. Ask the team behind this service."),
+        (403, Some("UserSuspended")) => Some("Whoever runs this place can let you in again."),
+        (403, Some("CrossSite")) => Some("Go to the page yourself and send the form from there."),
+        (404, _) => Some("It may have moved, or it belongs to somebody else; the answer is the same for both."),
+        (412, _) => Some("Go back, reload, and make your change again."),
+        (500, _) => Some("It is on record with the request's id. Nothing needs to be done by you."),
         _ => None,
     }
 }

@@ -21,6 +21,7 @@ mod plant;
 mod pool;
 mod log;
 mod rest;
+mod served;
 mod session;
 mod side;
 mod sockets;

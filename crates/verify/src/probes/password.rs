@@ -45,6 +45,7 @@ pub(super) async fn leaks(scene: &Scene, secret: &str) -> Result<(usize, usize),
 
 async fn password_hash(scene: &Scene) -> Outcome {
     passwords(scene)?;
+    let earlier = stored(scene).await?;
     let (a, person) = (&scene.a, scene.stage.person(&scene.a, scene.a.owner()?.role).await?);
     scene.stage.sign_in(a, &person).await?;
     let wrong = format!("wrong-{}", random::hex(8));
@@ -82,7 +83,8 @@ async fn password_hash(scene: &Scene) -> Outcome {
     }
     // One of them is this person's: it opens with the password and with nothing else.
     let (right, mistaken) = (person.password.clone(), wrong.clone());
-    let tried = hashes.clone();
+    // Costly by design, so only those that are new are tried.
+    let tried: Vec<String> = hashes.difference(&earlier).cloned().collect();
     let opened =
         copy::aside(move || tried.into_iter().find(|phc| opens(phc, &right)).map(|phc| opens(&phc, &mistaken))).await?;
     match opened {

@@ -2,6 +2,7 @@
 
 use crate::{
     copy,
+    disk::Disk,
     evidence::{Miss, unclear},
     run::Scene,
     stage::Tenant,
@@ -25,9 +26,10 @@ pub(super) async fn put(
         None => {
             let file = copy::of_tenant(scene.stage.instance.data(), &tenant.id)?;
             let file = file.ok_or_else(|| Miss::Unclear("the canary has no file".to_owned()))?;
+            let disk = Disk::of(&scene.stage.instance);
             let sql = format!("UPDATE {} SET {} = ?1 WHERE id = ?2", name(collection), name(field));
             let write = move || -> rusqlite::Result<u64> {
-                let db = rusqlite::Connection::open(file)?;
+                let db = disk.connect(&file).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
                 db.busy_timeout(std::time::Duration::from_secs(5))?;
                 db.execute(&sql, [text, id]).map(|n| u64::try_from(n).unwrap_or(0))
             };

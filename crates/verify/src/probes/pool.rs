@@ -10,6 +10,7 @@ use super::{probe, sockets};
 use crate::{
     act::records,
     copy,
+    disk::Disk,
     evidence::{Evidence, Miss, Outcome, broken, unclear},
     plan::Probe,
     run::Scene,
@@ -103,8 +104,9 @@ impl Hold {
             None => {
                 let file = copy::of_tenant(scene.stage.instance.data(), &tenant.id)?;
                 let file = file.ok_or_else(|| Miss::Unclear("the canary has no file".to_owned()))?;
+                let disk = Disk::of(&scene.stage.instance);
                 tokio::task::spawn_blocking(move || {
-                    let Ok(db) = rusqlite::Connection::open(file) else { return };
+                    let Ok(db) = disk.connect(&file) else { return };
                     if db
                         .busy_timeout(Duration::from_secs(3))
                         .and_then(|()| db.execute_batch("BEGIN IMMEDIATE"))
@@ -142,13 +144,12 @@ async fn tables(
     let sql = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n \
                ON n.oid = c.relnamespace WHERE n.nspname = 'tenants' AND c.relkind = 'r' AND c.relname = $1::text";
     let rows = client.query(sql, &[&collection]).await?;
-    for row in &rows {
+    if let Some(row) = rows.first() {
         let name: String = row.get(0);
         client.batch_execute(&format!("BEGIN; LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
         let _told = held.send(());
         let _waited = tokio::time::timeout(AWAY, wait).await;
         client.batch_execute("ROLLBACK").await?;
-        break;
     }
     drop(client);
     let _ended = running.await;
