@@ -33,12 +33,7 @@ pub(super) async fn put(
                 db.busy_timeout(std::time::Duration::from_secs(5))?;
                 db.execute(&sql, [text, id]).map(|n| u64::try_from(n).unwrap_or(0))
             };
-            copy::aside(write).await?.map_err(|e| match e.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::NotADatabase) => {
-                    Miss::Unbuilt("the file is sealed: nothing can be planted in it")
-                }
-                _ => Miss::Unclear(format!("sqlite: {e}")),
-            })?
+            copy::aside(write).await?.map_err(|e| Miss::Unclear(format!("sqlite: {e}")))?
         }
         Some(url) => {
             let sql = format!("UPDATE tenants.{} SET {} = $1 WHERE id = $2", name(collection), name(field));
