@@ -272,8 +272,7 @@ enum Keys {
         /// Only this tenant: slug or id.
         #[arg(long)]
         tenant: Option<String>,
-        /// Instead, wrap every key with the next root (the root's variable with _NEXT behind its name, or the key
-        /// service's newest version).
+        /// Instead, wrap every key with the next root: the one in the root's variable with _NEXT behind its name.
         #[arg(long, conflicts_with = "tenant")]
         root: bool,
         /// Stay until nothing is left under the old keys.

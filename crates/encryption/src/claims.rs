@@ -1,7 +1,7 @@
 use kernel::Claim;
 
 /// Checks this section keeps.
-pub const CLAIMS: [Claim; 4] = [
+pub const CLAIMS: [Claim; 5] = [
     Claim {
         check: "vault.field_encryption",
         keeps: "A declared secret field is sealed with AES-256-GCM before it is written, bound to tenant, collection, field and row",
@@ -14,5 +14,9 @@ pub const CLAIMS: [Claim; 4] = [
     Claim {
         check: "vault.region_keys",
         keeps: "Each region has its own root key; a region's root opens no other's keys",
+    },
+    Claim {
+        check: "vault.rotation",
+        keeps: "A tenant's key is followed by a new one at the manifest's age; what it sealed is sealed anew, then it is retired",
     },
 ];

@@ -3,19 +3,24 @@
 //!
 //! Formats, all lengths and numbers big-endian. `lp(x)` is the length of `x` as 4 bytes, then `x`.
 //!
-//! - Root key: 32 bytes per region. Tenant key (KEK): 32 random bytes per tenant and version, from 1.
-//! - Derived key: HKDF-SHA256 (RFC 5869) of root or KEK, salt = SHA-256(lp(purpose) lp(region)),
+//! - Root: one per region, held by a [`Kms`]: 32 bytes from the environment or a file ([`Local`]), or a key inside Vault or
+//!   OpenBao ([`Transit`]). Tenant key (KEK): 32 random bytes per tenant and version, from 1. House key: the same, one per
+//!   region, kept among the tenants' keys under the id `v7(0, first 10 bytes of SHA-256(region))`.
+//! - Derived key: HKDF-SHA256 (RFC 5869) of a KEK, house key or local root, salt = SHA-256(lp(purpose) lp(region)),
 //!   info = lp(purpose) lp(region) lp(context)..., 32 bytes. The context of a field is tenant, collection, field.
 //! - Blob: version (1 byte, 1), algorithm (1 byte, 1 = XAES-256-GCM), key version (4), nonce (24), ciphertext, tag (16).
-//! - Associated data: the blob's first 6 bytes, then lp of region, tenant, collection, field, row.
-//! - Wrapped KEK: a blob under the root's `wrap` key, key version 1; associated data ends in lp of region, tenant and the
-//!   KEK's version as 4 bytes.
-//! - House blob (control's outbox): a blob under the root's `house` key of context lp(purpose); associated data ends in
-//!   lp of region and purpose.
+//! - Associated data: the blob's first 6 bytes, then lp of region, tenant, collection, field, row, and of the blind index
+//!   if there is one.
+//! - Blind index, in front of the blob: 0x80 + number of the normaliser (1 byte; 1 trims and folds case), key version (4),
+//!   first 11 bytes of HMAC-SHA-256 of the normalised text under the key for purpose `blind-index`.
+//! - KEK wrapped by a local root: AES-256-KWP (RFC 5649) under the root's key for purpose `wrap` and context tenant,
+//!   version (4 bytes); by a key service: its ciphertext, with `["region","tenant",version]` as associated data.
+//! - House blob (control's outbox): a blob under the house key's key for purpose `house` and context lp(purpose);
+//!   associated data ends in lp of region and purpose.
 //!
-//! - Envelope of a bulk object's data key: a blob under the tenant's `bulk` key of context lp(tenant); associated data ends in
-//!   lp of region, tenant, `database` or `object`, and the object's id (empty for a database). The house's lie under its
-//!   region's house key, version 1, with the house's id.
+//! A key's life: made ([`Vault::next`]), followed by a newer one, retired when an index counts 0 values under it
+//! ([`Vault::left`]), destroyed when no copy can need it ([`Vault::destroy`]); sections say as data where sealed values lie
+//! ([`Column`]), and the sweeper seals them anew ([`Vault::renew`]).
 //!
 //! Ids are written as their 36 characters.
 
@@ -46,9 +51,9 @@ pub use claims::CLAIMS;
 pub use openpgp::TextKey;
 pub use kms::{Answer, Binding, Kms, Local};
 pub use random::OsRng;
-pub use signer::{Signer, verify_ed25519};
 pub use rotation::{Age, Aged, GRACE};
 pub use sealed::{Column, Columns, Form, Part, oldest};
+pub use signer::{Signer, verify_ed25519};
 pub use sql::tables;
 pub use tenant_key::Wrapped;
 pub use transit::{Credentials, Transit};

@@ -49,9 +49,8 @@ impl Ring {
     }
     /// The cipher of a field under a version.
     pub(crate) fn cipher(&self, version: u32, purpose: &str, spot: &Spot<'_>) -> Result<Arc<Cipher>, Failure> {
-        let same = |r: &&Ready| {
-            r.of.0 == version && r.of.3 == spot.field && r.of.2 == spot.collection && r.of.1 == purpose
-        };
+        let same =
+            |r: &&Ready| r.of.0 == version && r.of.3 == spot.field && r.of.2 == spot.collection && r.of.1 == purpose;
         if let Some(found) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
             return Ok(Arc::clone(&found.cipher));
         }

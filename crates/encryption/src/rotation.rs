@@ -8,8 +8,9 @@ use serde::Serialize;
 use store::{Batch, Control, Tx};
 
 use crate::{
-    Vault, keyfile, sql,
+    Vault, keyfile,
     kms::Binding,
+    sql,
     tenant_key::{Wrapped, unwrap, wrap},
     vault::{blocking, house_of},
 };

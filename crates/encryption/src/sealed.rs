@@ -106,7 +106,15 @@ impl Columns {
     /// Compiled once, at start.
     #[must_use]
     pub fn new(columns: Vec<Column>) -> Self {
-        Self(columns.into_iter().map(|c| { let sweep = Sweep::new(&c); (c, sweep) }).collect())
+        Self(
+            columns
+                .into_iter()
+                .map(|c| {
+                    let sweep = Sweep::new(&c);
+                    (c, sweep)
+                })
+                .collect(),
+        )
     }
 }
 

@@ -120,7 +120,7 @@ mod tests {
         let with = async |change: fn(&mut Wrapped)| {
             let mut other = wrapped.clone();
             change(&mut other);
-            unwrap(&other, &[root.clone()]).await
+            unwrap(&other, std::slice::from_ref(&root)).await
         };
         assert_eq!(with(|_| ()).await.unwrap().expose().len(), 32);
         assert!(with(|w| w.version = 2).await.is_err());
@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn keys_are_drawn_afresh_and_do_not_print() {
         let ((root, a), (_, b)) = (made().await, made().await);
-        let key = unwrap(&a, &[root.clone()]).await.unwrap();
+        let key = unwrap(&a, std::slice::from_ref(&root)).await.unwrap();
         assert_ne!(key, unwrap(&b, &[root]).await.unwrap());
         assert!(!format!("{a:?}").contains(&hex::encode(key.expose())));
     }

@@ -158,7 +158,8 @@ impl Vault {
             None => {
                 let binding = Binding { region: region.id, tenant: id, version: 1 };
                 let holder = self.holder(region.id)?;
-                let (wrapped, key) = wrap_new(binding, holder.as_ref(), self.0.clock.now(), self.0.rng.as_ref()).await?;
+                let (wrapped, key) =
+                    wrap_new(binding, holder.as_ref(), self.0.clock.now(), self.0.rng.as_ref()).await?;
                 keyfile::write(&self.0.folder, &wrapped)?;
                 key
             }

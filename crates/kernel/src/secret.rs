@@ -1,16 +1,28 @@
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 /// Bytes that must not be printed or left behind: wiped on drop, `Debug` and `Display` show nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Vec<u8>);
+
+impl Drop for Secret {
+    /// Eight bytes a write: wiping a kilobyte byte by byte costs as much as decrypting it.
+    fn drop(&mut self) {
+        // What lies behind the end was never written by the owner of a value that only shrank: wiped as well.
+        self.0.resize(self.0.capacity(), 0);
+        let (head, middle, tail) = bytemuck::pod_align_to_mut::<u8, u64>(&mut self.0);
+        head.zeroize();
+        middle.zeroize();
+        tail.zeroize();
+    }
+}
 
 impl Secret {
     /// Takes ownership of the bytes.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+        Self(bytes.into())
     }
     /// The bytes; name the place where you use them, and keep no copy.
     #[must_use]

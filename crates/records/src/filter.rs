@@ -277,7 +277,11 @@ impl<'p> Parser<'p> {
         };
         let unfit = || Failure::field(name.clone(), "operator", "this operator does not fit this type of field");
         if matches!(subject, Subject::Blind) {
-            return if op == Op::Equal { Ok(Node::Sealed(name.clone(), vec![plain(&name, value)?])) } else { Err(unfit()) };
+            return if op == Op::Equal {
+                Ok(Node::Sealed(name.clone(), vec![plain(&name, value)?]))
+            } else {
+                Err(unfit())
+            };
         }
         if op == Op::Contains {
             let Token::Text(text) = &value else { return Err(unfit()) };
@@ -314,7 +318,11 @@ impl<'p> Parser<'p> {
             return Ok(Subject::Blind);
         }
         if shelf.sealed.has(at) {
-            return Err(Failure::field(name, "encrypted", "an encrypted field without a blind index cannot be filtered by"));
+            return Err(Failure::field(
+                name,
+                "encrypted",
+                "an encrypted field without a blind index cannot be filtered by",
+            ));
         }
         Ok(Subject::Field(field))
     }
@@ -396,13 +404,8 @@ pub(crate) async fn blinded(records: &Records, shelf: &Shelf, home: &Home, tree:
         Node::Sealed(name, texts) => {
             let mut tags = Vec::new();
             for text in texts {
-                let spot = Spot {
-                    tenant: home.id,
-                    region: &home.region,
-                    collection: shelf.def.id,
-                    field: &name,
-                    row: "",
-                };
+                let spot =
+                    Spot { tenant: home.id, region: &home.region, collection: shelf.def.id, field: &name, row: "" };
                 tags.extend(records.vault.tags(&spot, &text).await?.into_iter().map(Value::Blob));
             }
             Ok(Node::Blind(name, tags))

@@ -16,6 +16,7 @@ suite! {
     hostile_bodies_get_clear_words
     lists_filter_sort_and_page
     bad_questions_are_refused
+    encrypted_values_are_found_by_their_blind_index
     rows_out_of_reach_are_not_there
     derived_fields_follow
     drafts_wait_until_they_are_published
@@ -289,6 +290,37 @@ async fn bad_questions_are_refused(make: &impl AsyncFn() -> Option<Bench>) {
         code(b.list(CLERK, "customers", &[("filter", "email = \"a@b.co\"")]).await.map(|_| unreachable!())),
         ["encrypted"].into()
     );
+}
+
+async fn encrypted_values_are_found_by_their_blind_index(make: &impl AsyncFn() -> Option<Bench>) {
+    let Some(b) = make().await else { return };
+    for (name, mail) in [("a", json!("Ann@Example.com")), ("b", json!("ben@example.com")), ("c", json!(null))] {
+        b.made("finders", json!({"name": name, "mail": mail, "memo": "same"})).await;
+    }
+    for (filter, expected) in [
+        ("mail = \"ann@example.com\"", vec!["a"]),
+        ("mail = \" ANN@example.com\" and name = \"a\"", vec!["a"]),
+        ("mail = \"ann@example.com\" and name = \"b\"", vec![]),
+        ("mail in (\"ann@example.com\", \"ben@example.com\", \"x@y.zz\")", vec!["a", "b"]),
+        ("mail = \"same\"", vec![]),
+        ("memo = \"same\"", vec!["a", "b", "c"]),
+        ("mail is null or (name = \"b\" and mail = \"ben@example.com\")", vec!["b", "c"]),
+    ] {
+        let page = b.list(OWNER, "finders", &[("filter", filter), ("sort", "name"), ("count", "true")]).await.unwrap();
+        let names: Vec<&str> = page["items"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{filter}");
+        assert_eq!(page["count"], expected.len());
+    }
+    for (filter, word) in [
+        ("mail != \"a@b.cc\"", "operator"),
+        ("mail > \"a\"", "operator"),
+        ("mail ~ \"a\"", "operator"),
+        ("mail = 5", "type"),
+        ("mail in (5)", "type"),
+    ] {
+        let refused = b.list(OWNER, "finders", &[("filter", filter)]).await.map(|_| unreachable!());
+        assert_eq!(code(refused), [word].into(), "{filter}");
+    }
 }
 
 async fn rows_out_of_reach_are_not_there(make: &impl AsyncFn() -> Option<Bench>) {

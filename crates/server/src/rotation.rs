@@ -50,7 +50,8 @@ async fn settle(server: &Server) -> Result<(), Failure> {
         key.put(batch).commit().await?;
     }
     for risen in server.vault.risen().await? {
-        let batch = tx(server, TenantId::HOUSE, "keys.destroyed").await?.batch::<Control>(format!("tenant/{}", risen.0));
+        let batch =
+            tx(server, TenantId::HOUSE, "keys.destroyed").await?.batch::<Control>(format!("tenant/{}", risen.0));
         server.vault.bury(batch, risen).commit().await?;
     }
     Ok(())
@@ -118,8 +119,7 @@ async fn sweep(server: &Server) -> Result<(), Failure> {
 
 async fn renew(server: &Server, tenant: TenantId) -> Result<(), Failure> {
     loop {
-        let (done, damaged) =
-            server.vault.renew(tx(server, tenant, "keys.resealed").await?, &server.sealed).await?;
+        let (done, damaged) = server.vault.renew(tx(server, tenant, "keys.resealed").await?, &server.sealed).await?;
         if damaged > 0 {
             let words = format!("encryption: {damaged} sealed values do not open and keep their old key");
             server.monitor.failure(&Failure::Internal(words.into()), None, Some(tenant));
@@ -161,6 +161,10 @@ async fn destroy(server: &Server) -> Result<(), Failure> {
     for key in server.vault.retired(server.clock.now().plus(-needed(server))).await? {
         let there = server.tenancy.home(key.tenant).await?.is_some();
         if !there || server.vault.left(key.tenant, &server.sealed, key.version).await? > 0 {
+            continue;
+        }
+        // An upload that began before the key was retired may have ended later.
+        if server.store.rewrap(key.tenant).await?.versions.contains_key(&key.version) {
             continue;
         }
         server.vault.destroy(tx(server, TenantId::HOUSE, "keys.destroyed").await?, &key).await?;

@@ -10,8 +10,7 @@ use std::sync::atomic::AtomicI64;
 
 use super::*;
 use crate::{
-    OsRng,
-    key_version,
+    OsRng, key_version,
     ring::{CACHED, Ring},
     sealed::{Column, Columns, Form, Part},
 };
@@ -123,7 +122,8 @@ impl House {
         });
         let peer = Peer::seen(&keys.peer, Ipv4Addr::LOCALHOST.into(), RequestId::default(), true, Time(1));
         let caller = Caller::known(&keys.caller, Site::at(&keys.site, peer, Place::House), Credential::Job("test"));
-        let principal = Principal::known(&keys.principal, Tenant::found(&keys.tenant, caller, home), Actor::System("test"), false);
+        let principal =
+            Principal::known(&keys.principal, Tenant::found(&keys.tenant, caller, home), Actor::System("test"), false);
         Tx::open(&self.store, Permit::grant(&keys.permit, principal, "keys.resealed", Grant::PLAIN))
     }
     async fn put(&self, id: &str, iban: Vec<u8>, mail: Vec<u8>, draft: &str) {
@@ -275,7 +275,14 @@ fn the_cache_is_bounded_and_drops_the_least_used() {
     let mut cache = Cache::default();
     let ring = || {
         let checked = AtomicI64::new(0);
-        Arc::new(Ring { region: "eu".into(), keys: Vec::new(), live: 1, unretired: 1, checked, ready: Mutex::default() })
+        Arc::new(Ring {
+            region: "eu".into(),
+            keys: Vec::new(),
+            live: 1,
+            unretired: 1,
+            checked,
+            ready: Mutex::default(),
+        })
     };
     let id = |n: usize| TenantId(Id::v7(Time(i64::try_from(n).unwrap()), [0; 10]));
     for n in 0..CACHED {

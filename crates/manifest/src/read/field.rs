@@ -234,11 +234,14 @@ fn sealed(cx: &Cx<'_>, field: &Field, filled: &Node) {
             "Add encrypted = true, or write index = true.",
         );
     }
-    if field.index == Index::Blind && !matches!(field.kind, Kind::Text | Kind::Email | Kind::Url) {
+    // A handful of possible values can be told apart by how often each occurs: "yes" and "no", a grade, a short code.
+    let few = !matches!(field.kind, Kind::Text | Kind::Email | Kind::Url)
+        || field.kind == Kind::Text && field.max.is_some_and(|max| max < 8);
+    if field.index == Index::Blind && few {
         fault(
             "index",
             format!("{name} has too few values for a blind index."),
-            "Only text, email and url can have one.",
+            "Only email, url, and text with room for 8 characters or more can have one.",
         );
     }
     if field.index == Index::Plain

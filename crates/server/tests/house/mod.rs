@@ -113,13 +113,36 @@ impl House {
         Self::start(&text, vec![folder, data]).await
     }
 
+    /// An app of the repository with another manifest and other settings.
+    pub async fn tuned(app: &str, edit: impl FnOnce(&str) -> String, tune: impl FnOnce(&mut Settings)) -> Self {
+        let (folder, data) = (TempDir::with_prefix("house-").unwrap(), TempDir::with_prefix("house-").unwrap());
+        copy(&folder_of(app), folder.path());
+        let text = edit(&manifest_of(app));
+        fs::write(folder.path().join("app.toml"), &text).unwrap();
+        Self::start_with(&text, vec![folder, data], tune).await
+    }
+
+    /// Ends the server and starts it on the same data as another edition of the app.
+    pub async fn edited(mut self, edit: impl FnOnce(&str) -> String, tune: impl FnOnce(&mut Settings)) -> Self {
+        self.running.take().unwrap().end().await;
+        let file = self.folders[0].path().join("app.toml");
+        let text = edit(&fs::read_to_string(&file).unwrap());
+        fs::write(file, &text).unwrap();
+        Self::start_with(&text, std::mem::take(&mut self.folders), tune).await
+    }
+
     async fn start(text: &str, folders: Vec<TempDir>) -> Self {
+        Self::start_with(text, folders, |_| ()).await
+    }
+
+    async fn start_with(text: &str, folders: Vec<TempDir>, tune: impl FnOnce(&mut Settings)) -> Self {
         let [folder, data] = folders.as_slice() else { panic!("an app and its data") };
         let app = read(text);
         let data = data.path().to_owned();
         panics_are_for_people();
-        let started =
-            vouchsafe::start(settings(folder.path(), &data), app.clone(), manifest::Page::default(), text).await;
+        let mut settings = settings(folder.path(), &data);
+        tune(&mut settings);
+        let started = vouchsafe::start(settings, app.clone(), manifest::Page::default(), text).await;
         let running = started.unwrap_or_else(|words| panic!("{words}"));
         let ready = running.ready();
         let port = ready.url.rsplit(':').next().unwrap().parse().unwrap();

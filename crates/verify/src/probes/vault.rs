@@ -333,8 +333,10 @@ async fn unique_nonce(scene: &Scene) -> Outcome {
 async fn key_separation(scene: &Scene) -> Outcome {
     let instance = &scene.stage.instance;
     let mut all: Vec<(Stored, Key)> = Vec::new();
+    let (mut keks, mut indexes) = (Vec::new(), 0);
     for tenant in [&scene.a, &scene.b] {
         let (_, kek) = key_of(instance, &tenant.id).await?;
+        keks.push((tenant.id.clone(), kek));
         let (stored, _) = plant(scene, tenant).await?;
         let replies = replies(scene, tenant).await?;
         all.extend(stored.into_iter().chain(replies).map(|s| {
@@ -358,6 +360,20 @@ async fn key_separation(scene: &Scene) -> Outcome {
             );
         }
         own += 1;
+        // A blind index in front has a key of its own, which is neither the field's nor another's.
+        let (index, _) = opener::split(&stored.blob);
+        if !index.is_empty() {
+            let made = |kek: &Key| opener::index(kek, opener::key_version(&stored.blob), &stored.spot, &stored.text);
+            let kek = keks.iter().find(|(tenant, _)| stored.spot.pieces.get(1) == Some(tenant)).map(|(_, kek)| *kek);
+            if kek.is_none_or(|kek| made(&kek) != index) || made(key) == index {
+                return broken(
+                    format!("making the blind index of {collection}.{field} with a key derived for that alone"),
+                    "the stored one",
+                    "another",
+                );
+            }
+            indexes += 1;
+        }
         // Another context's key, for a value that is bound to its own place, and the value moved to that context.
         for (other, theirs) in all.iter().filter(|(_, theirs)| theirs != key) {
             foreign += 2;
@@ -374,6 +390,7 @@ async fn key_separation(scene: &Scene) -> Outcome {
     Ok(Evidence::new()
         .count("contexts", contexts.len())
         .count("values opened with their own key", own)
+        .count("blind indexes made again with theirs", indexes)
         .count("tries with another context's key", foreign)
         .count("of them opened", 0)
         .word("derivation", "HKDF-SHA256"))
