@@ -107,6 +107,9 @@ def matrix(args):
         began = time.monotonic()
         now = checks_of(verify(args.binary, app, check)[1])
         seconds = round(time.monotonic() - began)
+        # A busy machine leaves some undecided: those are asked again by themselves.
+        for other in [c for c, verdict in now.items() if verdict == "inconclusive" and plain[app].get(c) != verdict]:
+            now[other] = checks_of(verify(args.binary, app, check, other)[1]).get(other, "inconclusive")
         changed = {c for c, verdict in now.items() if verdict != plain[app].get(c)}
         red = sorted(c for c in changed if now[c] == "failing")
         unclear = sorted(changed - set(red))

@@ -5,8 +5,8 @@ mod attest;
 mod client;
 mod command;
 mod desk;
-mod prove;
 mod keys;
+mod prove;
 mod screen;
 mod watch;
 

@@ -67,7 +67,9 @@ fn print(wish: &Wish, report: &Report, known: Option<(&App, &Page)>) -> Result<E
             let [.., (_, results)] = &documents(app, page, report);
             screen::print(&pretty(results));
         }
-        ("oscal", None) => return Err(screen::refuse("OSCAL needs the app's folder; a service has it at /trust/oscal/")),
+        ("oscal", None) => {
+            return Err(screen::refuse("OSCAL needs the app's folder; a service has it at /trust/oscal/"));
+        }
         _ => screen::print(&report.table(vouchsafe::VERSION, &wish.app.display().to_string(), screen::colour())),
     }
     Ok(ExitCode::from(report.exit(wish.strict)))

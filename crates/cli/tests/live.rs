@@ -99,7 +99,8 @@ fn the_first_verdicts_come_by_themselves_and_the_prober_ends_with_the_server() {
     let promise = told["promises"].as_array().unwrap().iter().find(|p| p["id"] == "KON-4.9").unwrap().clone();
     assert_eq!(promise["evidence"]["edge.permissions"]["verdict"], "proven", "{promise}");
     // The prober is at work on instances of its own now.
-    let children = || std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", served.child.id())).unwrap_or_default();
+    let children =
+        || std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", served.child.id())).unwrap_or_default();
     let pids: Vec<String> = children().split_whitespace().map(str::to_owned).collect();
     served.child.kill().unwrap();
     served.child.wait().unwrap();
@@ -152,7 +153,10 @@ fn a_visitor_tests_from_outside() {
     assert!(out.status.success(), "{wrong:?} {}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(list.as_array().unwrap().len(), 44);
     let walls = list.as_array().unwrap().iter().find(|p| p["id"] == "NOR-4.6").unwrap();
-    assert_eq!((&walls["verdict"], &walls["evidence"]["tenant.cross_read"]["where"]), (&"proven".into(), &"live".into()));
+    assert_eq!(
+        (&walls["verdict"], &walls["evidence"]["tenant.cross_read"]["where"]),
+        (&"proven".into(), &"live".into())
+    );
     // Nothing is proven that nobody looked at.
     let looked = |p: &Value| p["evidence"].as_object().unwrap().values().all(|e| e["where"] == "live");
     assert!(list.as_array().unwrap().iter().filter(|p| p["verdict"] == "proven").all(looked));

@@ -54,8 +54,12 @@ mod tests {
     use super::*;
 
     fn compose(to: &str, subject: &str) -> Result<String, Unsendable> {
-        let mail =
-            Mail { to: to.to_owned(), subject: subject.to_owned(), text: "Grüße\n.\nBcc: x@y.example".to_owned(), tenant: None };
+        let mail = Mail {
+            to: to.to_owned(),
+            subject: subject.to_owned(),
+            text: "Grüße\n.\nBcc: x@y.example".to_owned(),
+            tenant: None,
+        };
         let from = "Acme <no-reply@acme.example>".parse().unwrap();
         let message = mail.message("0190", &from, Time(1_700_000_000_000))?;
         Ok(String::from_utf8(message.formatted()).unwrap())

@@ -105,7 +105,8 @@ mod tests {
         let mailbox = Mailbox::new(folder.path().join("mail"));
         assert_eq!(mailbox.newest(5), Ok(Vec::new()));
         for n in 0..1005_i64 {
-            let mail = Mail { to: "a@b.example".to_owned(), subject: n.to_string(), text: "t".to_owned(), tenant: None };
+            let mail =
+                Mail { to: "a@b.example".to_owned(), subject: n.to_string(), text: "t".to_owned(), tenant: None };
             mailbox.put(&format!("id{n}"), &mail, b"To: a@b.example", Time(1_700_000_000_000 + n)).unwrap();
         }
         let subjects: Vec<_> = mailbox.newest(2).unwrap().into_iter().map(|i| i.subject).collect();

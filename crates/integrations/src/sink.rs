@@ -59,9 +59,12 @@ mod tests {
 
     #[test]
     fn canaries_write_to_nobody() {
-        let (sink, lent, other) = (Sink::default(), TenantId(Id::from_bytes([1; 16])), TenantId(Id::from_bytes([2; 16])));
+        let (sink, lent, other) =
+            (Sink::default(), TenantId(Id::from_bytes([1; 16])), TenantId(Id::from_bytes([2; 16])));
         sink.lend(lent);
-        assert!(sink.takes(&mail("a@sink.canary.example", None)) && sink.takes(&mail("a@SINK.canary.example", Some(other))));
+        assert!(
+            sink.takes(&mail("a@sink.canary.example", None)) && sink.takes(&mail("a@SINK.canary.example", Some(other)))
+        );
         assert!(sink.takes(&mail("victim@firm.example", Some(lent))));
         for (to, tenant) in [("victim@firm.example", Some(other)), ("a@sink.canary.example.net", None), ("x", None)] {
             assert!(!sink.takes(&mail(to, tenant)), "{to}");

@@ -92,7 +92,8 @@ impl House {
         batch.emit(KIND, payload).commit().await.unwrap();
     }
     async fn write(&self, to: &str, subject: &str) {
-        let mail = Mail { to: to.into(), subject: subject.into(), text: "Open http://acme.localhost/x".into() };
+        let mail =
+            Mail { to: to.into(), subject: subject.into(), text: "Open http://acme.localhost/x".into(), tenant: None };
         self.post(self.vault.seal_house(KIND, &serde_json::to_vec(&mail).unwrap()).unwrap()).await;
     }
     async fn drain(&self, mailer: &Arc<Mailer>) -> Result<(), Failure> {

@@ -179,7 +179,9 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
         "mail.sunk" => {
             let to = order.email.as_deref();
             let mails = server.mailer.sunk(&|address| to.is_none_or(|to| to == address));
-            Ok(json!(mails.iter().map(|m| json!({"to": m.to, "subject": m.subject, "text": m.text})).collect::<Vec<_>>()))
+            Ok(json!(
+                mails.iter().map(|m| json!({"to": m.to, "subject": m.subject, "text": m.text})).collect::<Vec<_>>()
+            ))
         }
         "keys.status" => crate::rotation::status(server).await,
         "keys.rotate" => {

@@ -77,7 +77,8 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),
     };
-    let sealing = Sealing { keys: Arc::clone(&bulk) as Arc<dyn store::Keys>, pages: app.encryption.at_rest == "program" };
+    let sealing =
+        Sealing { keys: Arc::clone(&bulk) as Arc<dyn store::Keys>, pages: app.encryption.at_rest == "program" };
     let store = Store::sealed(options, sealing).await.map_err(words)?;
     let lookup = Lookup::new(&keys.permit, &store);
     let vault = Vault::held(lookup.clone(), regions, data.join("keys"), Arc::clone(&rng), Arc::clone(&clock)).await;

@@ -50,7 +50,8 @@ struct Key {
 }
 
 pub(crate) fn section(canaries: &Arc<Canaries>) -> Section {
-    let house = |path: &str, verb, tier, serve| Route { path: path.to_owned(), action: may("house", verb), tier, serve };
+    let house =
+        |path: &str, verb, tier, serve| Route { path: path.to_owned(), action: may("house", verb), tier, serve };
     Section {
         routes: vec![
             house("/api/v1/canary", "lend", "trust", post("canary.lent", with(canaries, lend))),

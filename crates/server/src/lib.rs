@@ -3,8 +3,8 @@
 
 mod admin;
 mod assemble;
-mod canary;
 mod browser;
+mod canary;
 mod clock;
 mod closing;
 mod demo;

@@ -106,12 +106,7 @@ pub(crate) fn resolve(settings: &Settings, pointer: &Pointer) -> Option<Secret> 
 
 /// Who holds each region's root key: 32 bytes, written as 64 hex digits, or a key service. A value with `_NEXT` behind its
 /// name is the root that is to follow it: both are known then, and new keys are wrapped by it.
-pub(crate) fn roots(
-    settings: &Settings,
-    app: &App,
-    kept: &mut Kept,
-    rng: &dyn Rng,
-) -> Result<Vec<Region>, String> {
+pub(crate) fn roots(settings: &Settings, app: &App, kept: &mut Kept, rng: &dyn Rng) -> Result<Vec<Region>, String> {
     let mut seen: Vec<Secret> = Vec::new();
     let mut regions = Vec::new();
     for region in &app.regions {

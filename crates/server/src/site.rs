@@ -76,12 +76,13 @@ fn media_type(path: &Path) -> &'static str {
 fn card(server: &Server, home: &Home) -> Reply {
     let app = &server.app;
     let house = home.id == TenantId::HOUSE;
-    let (title, line) = if house {
-        (app.name.clone(), app.tagline.clone())
+    let (title, line) =
+        if house { (app.name.clone(), app.tagline.clone()) } else { (home.name.clone(), format!("on {}", app.name)) };
+    let over = if kernel::sabotage::off("edge.output_escape") {
+        maud::PreEscaped(title.clone())
     } else {
-        (home.name.clone(), format!("on {}", app.name))
+        html! {}
     };
-    let over = if kernel::sabotage::off("edge.output_escape") { maud::PreEscaped(title.clone()) } else { html! {} };
     let opens = house && app.tenant.sign_up == manifest::SignUp::Open && app.auth.issuer.is_none();
     let body = html! {
         (over)

@@ -108,7 +108,10 @@ async fn nothing_planted_is_found_on_the_disk() {
     let more = "\n[collections.later]\nlabel = \"Later\"\n[collections.later.fields]\nnote = \"text\"\n";
     let house = house.edited(|text| format!("{text}{more}"), log("second")).await;
     let owner = house.member(0, &house.ready.tenants[0].members[0].role.clone()).await;
-    assert_eq!(owner.get(&format!("{}?limit=200", records("feeds"))).await.is(200).text().matches("planted-value").count(), 1);
+    assert_eq!(
+        owner.get(&format!("{}?limit=200", records("feeds"))).await.is(200).text().matches("planted-value").count(),
+        1
+    );
     let copies = files(&house.data.join("migrations"));
     assert!(copies.iter().any(|f| f.extension().is_some_and(|e| e == "db")), "{copies:?}");
     let wal = files(&house.data).into_iter().filter(|f| f.to_string_lossy().ends_with(".db-wal")).count();

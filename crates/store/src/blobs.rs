@@ -316,16 +316,17 @@ impl Blobs {
         file.read_exact_at(&mut head, 0).map_err(|e| io(&e))?;
         let envelope = chunks::envelope(&head).ok_or_else(chunks::damaged)?;
         let beside = self.beside(id);
-        let (now, write) = match (bulk::wait(keys.rewrap(self.tenant, Bulk::Object(id), envelope)), bulk::read(&beside)?) {
-            (Ok(Some(new)), _) => (new, true),
-            // A file beside it is older than the object, or its head is written already.
-            (Ok(None), _) => (envelope, false),
-            // The head was torn by a crash.
-            (Err(_), Some(left)) => {
-                (bulk::wait(keys.rewrap(self.tenant, Bulk::Object(id), left))?.unwrap_or(left), true)
-            }
-            (Err(failure), None) => return Err(failure),
-        };
+        let (now, write) =
+            match (bulk::wait(keys.rewrap(self.tenant, Bulk::Object(id), envelope)), bulk::read(&beside)?) {
+                (Ok(Some(new)), _) => (new, true),
+                // A file beside it is older than the object, or its head is written already.
+                (Ok(None), _) => (envelope, false),
+                // The head was torn by a crash.
+                (Err(_), Some(left)) => {
+                    (bulk::wait(keys.rewrap(self.tenant, Bulk::Object(id), left))?.unwrap_or(left), true)
+                }
+                (Err(failure), None) => return Err(failure),
+            };
         if write {
             // First whole in a place of its own: a head that a crash tore can be written again.
             bulk::write(&beside, &now)?;

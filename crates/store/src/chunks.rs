@@ -105,7 +105,9 @@ mod tests {
             let (at, long) = shape.place(shape.last);
             assert_eq!(at + long as u64, length);
         }
-        for length in [0, HEAD as u64, (HEAD + 15) as u64, (HEAD + PIECE + TAG + 16) as u64, (HEAD + PIECE + TAG + 3) as u64] {
+        for length in
+            [0, HEAD as u64, (HEAD + 15) as u64, (HEAD + PIECE + TAG + 16) as u64, (HEAD + PIECE + TAG + 3) as u64]
+        {
             assert_eq!(Shape::of(length), None, "{length}");
         }
     }
@@ -115,7 +117,8 @@ mod tests {
         let cipher = Cipher::new(&Secret::new([7; 32])).unwrap();
         let mut sealed = b"piece".to_vec();
         cipher.seal(3, false, &mut sealed).unwrap();
-        let opens = |cipher: &Cipher, number, last, bytes: &[u8]| cipher.open(number, last, &mut bytes.to_vec()).is_ok();
+        let opens =
+            |cipher: &Cipher, number, last, bytes: &[u8]| cipher.open(number, last, &mut bytes.to_vec()).is_ok();
         assert!(opens(&cipher, 3, false, &sealed));
         assert!(!opens(&cipher, 3, true, &sealed));
         assert!(!opens(&cipher, 2, false, &sealed));

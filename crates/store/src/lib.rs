@@ -23,8 +23,8 @@ mod text;
 mod tx;
 mod value;
 
-pub use bulk::{Bulk, ENVELOPE, Envelope, Keys, Sealing, Told, Wrapped};
 pub use blobs::{BlobStream, Blobs, Stored, Whole};
+pub use bulk::{Bulk, ENVELOPE, Envelope, Keys, Sealing, Told, Wrapped};
 pub use chain::{Chain, Head, Placed};
 pub use engine::{Engine, Options, Stats, Store};
 pub use once::{KeptReply, Replay};

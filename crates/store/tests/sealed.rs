@@ -46,7 +46,8 @@ async fn nothing_written_can_be_read_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let bench = sealed(folder.path(), tables(), Some(true)).await;
     bench.tenants([1]).await;
-    let add = async |bench: &Bench, n: usize| bench.add(1, &format!("{PLANTED}-{n}-{}", "x".repeat(900)), 1).await.unwrap();
+    let add =
+        async |bench: &Bench, n: usize| bench.add(1, &format!("{PLANTED}-{n}-{}", "x".repeat(900)), 1).await.unwrap();
     for n in 0..100 {
         add(&bench, n).await;
     }
@@ -76,10 +77,13 @@ async fn only_its_key_opens_a_file_and_a_changed_page_is_refused() {
     drop(bench);
     let path = file(folder.path(), 1);
     let key = std::fs::read(path.with_extension("key")).unwrap();
-    let count = |db: &Connection| db.query_row("SELECT COUNT(*), MAX(LENGTH(slug)) FROM note", [], |r| r.get::<_, i64>(0));
+    let count =
+        |db: &Connection| db.query_row("SELECT COUNT(*), MAX(LENGTH(slug)) FROM note", [], |r| r.get::<_, i64>(0));
     assert_eq!(count(&keys::peek(&path, tenant(1))).unwrap(), 50);
     assert!(count(&Connection::open(&path).unwrap()).is_err(), "without a key");
-    for wrong in ["raw:", "raw:00", &format!("raw:{}", "00".repeat(32)), &format!("raw:{}", "zz".repeat(32)), "password"] {
+    for wrong in
+        ["raw:", "raw:00", &format!("raw:{}", "00".repeat(32)), &format!("raw:{}", "zz".repeat(32)), "password"]
+    {
         let db = Connection::open(&path).unwrap();
         let _refused_here_or_below = db.execute_batch(&format!("PRAGMA key = \"{wrong}\""));
         assert!(count(&db).is_err(), "{wrong}");
@@ -92,7 +96,9 @@ async fn only_its_key_opens_a_file_and_a_changed_page_is_refused() {
     drop(bench);
     std::fs::remove_file(path.with_extension("key")).unwrap();
     let bench = sealed(folder.path(), tables(), Some(true)).await;
-    assert!(matches!(bench.read(1).all(&ALL, ()).await, Err(Failure::Internal(w)) if w.contains("without the file of its key")));
+    assert!(
+        matches!(bench.read(1).all(&ALL, ()).await, Err(Failure::Internal(w)) if w.contains("without the file of its key"))
+    );
     drop(bench);
     std::fs::write(path.with_extension("key"), key).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -132,7 +138,8 @@ async fn data_of_a_time_before_is_sealed_once() {
     assert!(holding(folder.path()).len() >= 3, "file or log, copy, object");
     // What a crash in the middle of sealing leaves.
     std::fs::write(file(folder.path(), 1).with_extension("new"), b"half").unwrap();
-    std::fs::write(file(folder.path(), 1).with_extension("key"), [b"vouchsafe key 1\n".as_slice(), &[1; 78]].concat()).unwrap();
+    std::fs::write(file(folder.path(), 1).with_extension("key"), [b"vouchsafe key 1\n".as_slice(), &[1; 78]].concat())
+        .unwrap();
     for _ in 0..2 {
         let bench = sealed(folder.path(), grown(), Some(true)).await;
         assert_eq!(bench.slugs(1).await.len(), 30);

@@ -73,7 +73,11 @@ async fn a_verified_copy_comes_before_a_migration() {
     drop(bench);
     let copies = || -> Vec<_> {
         let listed = std::fs::read_dir(folder.path().join("migrations")).unwrap();
-        listed.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "db")).filter(|p| p.to_string_lossy().contains(&tenant(1).to_string())).collect()
+        listed
+            .map(|e| e.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "db"))
+            .filter(|p| p.to_string_lossy().contains(&tenant(1).to_string()))
+            .collect()
     };
     assert!(copies().is_empty());
     for n in 0..5 {

@@ -15,7 +15,14 @@ use serde::Deserialize;
 
 use crate::http::{self, Changed};
 
-const PROTECTS: &[&str] = &["tenant.region_pin", "tenant.query_scope", "access.module_gate", "data.delete_tenant", "data.export_tenant", "vault.field_encryption"];
+const PROTECTS: &[&str] = &[
+    "tenant.region_pin",
+    "tenant.query_scope",
+    "access.module_gate",
+    "data.delete_tenant",
+    "data.export_tenant",
+    "vault.field_encryption",
+];
 
 pub(crate) fn routes(frame: &Arc<Frame>) -> Vec<Route> {
     let route = |path: &str, action, serve| Route { path: path.to_owned(), action, tier: "api", serve };
@@ -61,7 +68,8 @@ fn draw(frame: &Frame, who: &Principal, said: Option<&str>, mishap: Option<&Mish
         @if !app.modules.is_empty() { (modules(app, &home.modules)) }
         @if frame.may(who, may("deletion", "manage")) { (end(frame, who, &base, mishap)) }
     };
-    let screen = Screen::new("Settings", "/console/settings").said(said, &[("saved", "The name is changed.")]).body(body);
+    let screen =
+        Screen::new("Settings", "/console/settings").said(said, &[("saved", "The name is changed.")]).body(body);
     let screen = match mishap {
         Some(mishap) => screen.notice(mishap.notice()),
         None => screen,
@@ -106,9 +114,13 @@ fn modules(app: &App, on: &[String]) -> Markup {
 /// The form of the end: the short name is typed, so that no slip of the hand ends a tenant.
 fn end(frame: &Frame, who: &Principal, base: &str, mishap: Option<&Mishap>) -> Markup {
     let (noun, home) = (&frame.app().tenant.noun, who.home());
-    let field = Field::text("slug", format!("Type {} to confirm", home.slug)).required(true).attr("spellcheck", "false");
+    let field =
+        Field::text("slug", format!("Type {} to confirm", home.slug)).required(true).attr("spellcheck", "false");
     let field = field.autocomplete("off").error(mishap.and_then(|m| m.error("slug")));
-    let words = format!("Nothing of {} answers from that moment on, for anybody. Its content is then destroyed within the promised time.", home.name);
+    let words = format!(
+        "Nothing of {} answers from that moment on, for anybody. Its content is then destroyed within the promised time.",
+        home.name
+    );
     html! {
         section {
             h2 { "Delete this " (noun) }

@@ -60,8 +60,9 @@ fn crypt(mounts: &str, sys: &Path, device: &str, depth: usize) -> bool {
     if !file.is_empty() {
         return under_in(mounts, sys, Path::new(&file), depth) != Under::Unknown;
     }
-    let slaves: Vec<PathBuf> =
-        std::fs::read_dir(place.join("slaves")).map(|all| all.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    let slaves: Vec<PathBuf> = std::fs::read_dir(place.join("slaves"))
+        .map(|all| all.flatten().map(|e| e.path()).collect())
+        .unwrap_or_default();
     let numbers = slaves.iter().map(|slave| std::fs::read_to_string(slave.join("dev")).unwrap_or_default());
     let below: Vec<bool> = numbers.map(|number| crypt(mounts, sys, number.trim(), depth)).collect();
     !below.is_empty() && below.iter().all(|sealed| *sealed)
@@ -131,9 +132,15 @@ mod tests {
         put("dm2/slaves/sda/dev", "8:0\n");
         put("dm3/slaves/dm0/dev", "253:0\n");
         put("loop0/loop/backing_file", "/srv/data/disk.img\n");
-        for (number, place) in
-            [("8:0", "sda"), ("8:1", "sda/sda1"), ("253:0", "dm0"), ("253:1", "dm1"), ("253:2", "dm2"), ("253:3", "dm3"), ("7:0", "loop0")]
-        {
+        for (number, place) in [
+            ("8:0", "sda"),
+            ("8:1", "sda/sda1"),
+            ("253:0", "dm0"),
+            ("253:1", "dm1"),
+            ("253:2", "dm2"),
+            ("253:3", "dm3"),
+            ("7:0", "loop0"),
+        ] {
             std::os::unix::fs::symlink(sys.path().join(place), sys.path().join(number)).unwrap();
         }
         sys

@@ -74,12 +74,7 @@ async fn again(door: Arc<Door>, again: Redraw<Named>) -> Result<Html, Failure> {
     question(&door, &again.call.tx, &again.call.input.token, Some(&again.mishap)).await
 }
 
-async fn question(
-    door: &Door,
-    tx: &Tx<kernel::Read>,
-    token: &str,
-    mishap: Option<&Mishap>,
-) -> Result<Html, Failure> {
+async fn question(door: &Door, tx: &Tx<kernel::Read>, token: &str, mishap: Option<&Mishap>) -> Result<Html, Failure> {
     let home = tx.permit().principal().home();
     let found = tx.maybe(&sql::SHARE, (sha256(token.as_bytes()).to_vec(),)).await?;
     let (_, name, pin, _, expires, _) = found.ok_or(Failure::NotFound)?;
@@ -89,7 +84,10 @@ async fn question(
     let over = mishap.is_some_and(|m| m.problem.status == 410) || expires <= tx.permit().principal().at().0;
     let digits = share.pin.to_string();
     let field = Entry::text("pin", "PIN").required(true).autocomplete("one-time-code").attr("inputmode", "numeric");
-    let field = field.attr("maxlength", digits.clone()).error(wrong).hint(format!("{digits} digits; whoever shared this tells you."));
+    let field = field
+        .attr("maxlength", digits.clone())
+        .error(wrong)
+        .hint(format!("{digits} digits; whoever shared this tells you."));
     let body = if over {
         html! { p { "Links like this live for a limited time, and close after too many wrong PINs. Ask for a new one." } }
     } else {
@@ -102,7 +100,11 @@ async fn question(
         )
     };
     let notice = if over { Some(Notice::warn("This link no longer works.")) } else { told(mishap) };
-    let title = if over { "Shared with you".to_owned() } else { format!("{} shared a {} with you", home.name, words::small(label)) };
+    let title = if over {
+        "Shared with you".to_owned()
+    } else {
+        format!("{} shared a {} with you", home.name, words::small(label))
+    };
     Ok(door.frame.card(home, Card::new(title, body).over("").notice(notice).protects(PROTECTS)))
 }
 
@@ -132,7 +134,8 @@ async fn open(door: Arc<Door>, call: Changing<Typed>) -> Result<Done<Reply>, Fai
     let pin = call.input.pin.as_deref().map(str::trim).filter(|pin| !pin.is_empty());
     let (receipt, reply) = share::open(&door.records, call.tx, &call.input.token, pin).await?;
     let Body::Bytes(bytes) = &reply.body else { return Err(Failure::internal("share: an answer without a body")) };
-    let opened: Opened = serde_json::from_slice(bytes).map_err(|_| Failure::internal("share: an answer is not JSON"))?;
+    let opened: Opened =
+        serde_json::from_slice(bytes).map_err(|_| Failure::internal("share: an answer is not JSON"))?;
     let share = door.records.app.shares.iter().find(|s| s.id == opened.share).ok_or(Failure::NotFound)?;
     Ok(Done::ok(receipt, paper(&door, &home, share, &opened)?.reply(http::StatusCode::OK)?))
 }
@@ -148,8 +151,7 @@ fn paper(door: &Door, home: &Home, share: &Share, opened: &Opened) -> Result<Htm
         all.filter(|f| !matches!(f.kind, Kind::Reference { .. })).cloned().collect()
     };
     let mine = of(&room, fields);
-    let pairs: Vec<(&str, Markup)> =
-        mine.iter().map(|f| (f.label.as_str(), value(&look, f, &opened.record))).collect();
+    let pairs: Vec<(&str, Markup)> = mine.iter().map(|f| (f.label.as_str(), value(&look, f, &opened.record))).collect();
     let parts = shows.filter_map(|(at, fields)| {
         let room = door.room(*at)?;
         let rows = opened.parts.get(room.desk.shelf.def.id)?.as_array().filter(|rows| !rows.is_empty())?;

@@ -33,7 +33,8 @@ pub(crate) fn groups(frame: &Frame, who: &Principal) -> Vec<Group> {
     let reads = |resource| frame.may(who, may(resource, "read"));
     let collections = app.collections.iter().filter(|c| c.part_of.is_none());
     let readable = collections.filter(|c| reads(c.id) || frame.may(who, may(c.id, "read_draft")));
-    let records = readable.map(|c| Link::new(super::plural(&c.label), format!("/console/collections/{}", c.id))).collect();
+    let records =
+        readable.map(|c| Link::new(super::plural(&c.label), format!("/console/collections/{}", c.id))).collect();
     let rooms = [("members", "People", "/console/people"), ("audit", "History", "/console/history")];
     let mut house: Vec<Link> =
         rooms.into_iter().filter(|room| reads(room.0)).map(|room| Link::new(room.1, room.2)).collect();

@@ -18,7 +18,8 @@ mod tests {
 
     #[test]
     fn plurals() {
-        for (one, many) in [("Order", "Orders"), ("Dish", "Dishes"), ("Enquiry", "Enquiries"), ("Address", "Addresses")] {
+        for (one, many) in [("Order", "Orders"), ("Dish", "Dishes"), ("Enquiry", "Enquiries"), ("Address", "Addresses")]
+        {
             assert_eq!(plural(one), many);
         }
         assert_eq!(plural("Hours"), "Hours");

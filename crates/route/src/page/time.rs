@@ -8,10 +8,8 @@ impl Stamp {
     /// The time of day alone, where the day is said already.
     #[must_use]
     pub fn clock(self) -> Markup {
-        jiff::Timestamp::from_millisecond(self.0).map_or_else(
-            |_| html! {},
-            |at| html! { (at.strftime("%H:%M:%S").to_string()) },
-        )
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| html! {}, |at| html! { (at.strftime("%H:%M:%S").to_string()) })
     }
 }
 

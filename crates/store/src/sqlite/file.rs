@@ -157,7 +157,8 @@ impl File {
         }
         let (cache, statements) = self.cache();
         let held = self.handles.hold(2);
-        let mut connection = connection::open(&self.path, self.key.as_ref(), connection::Role::Reader, cache, statements)?;
+        let mut connection =
+            connection::open(&self.path, self.key.as_ref(), connection::Role::Reader, cache, statements)?;
         let deadline = Arc::new(AtomicU64::new(u64::MAX));
         let watched = Arc::clone(&deadline);
         connection.progress_handler(OPS, Some(move || millis() > watched.load(Ordering::Relaxed)))?;

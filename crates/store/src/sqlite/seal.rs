@@ -84,9 +84,16 @@ fn convert(sealing: &Sealing, id: TenantId, path: &Path) -> Result<Secret, Failu
     super::connection::create(&new).map_err(io)?;
     let digits = Zeroizing::new(hex::encode(key.expose()));
     let place = new.to_str().ok_or_else(|| Failure::internal("store: the data folder's name is not text"))?;
-    let escaped: String = place.chars().map(|c| match c {
-        '%' => "%25".to_owned(), '?' => "%3f".to_owned(), '#' => "%23".to_owned(), '\'' => "''".to_owned(), other => other.to_string(),
-    }).collect();
+    let escaped: String = place
+        .chars()
+        .map(|c| match c {
+            '%' => "%25".to_owned(),
+            '?' => "%3f".to_owned(),
+            '#' => "%23".to_owned(),
+            '\'' => "''".to_owned(),
+            other => other.to_string(),
+        })
+        .collect();
     let order = Zeroizing::new(format!("VACUUM INTO 'file:{escaped}?key=raw:{}'", digits.as_str()));
     old.execute_batch(&order).map_err(broken)?;
     let sealed = Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;

@@ -29,8 +29,14 @@ fn add(n: i64) -> Order {
 
 async fn files(folder: &std::path::Path) -> Files {
     let clock: Arc<dyn Clock> = Arc::new(Steered::at(Time(1)));
-    let house =
-        House { chain: Arc::new(Fixed), clock, rng: Arc::new(Fixed), hooks: Hooks::default(), sealing: None, ids: Default::default() };
+    let house = House {
+        chain: Arc::new(Fixed),
+        clock,
+        rng: Arc::new(Fixed),
+        hooks: Hooks::default(),
+        sealing: None,
+        ids: Default::default(),
+    };
     let schemas = Schemas::new(vec![Table::own("note", "", "").int("id")]).unwrap();
     Files::open(folder, schemas, Arc::new(house)).await.unwrap()
 }

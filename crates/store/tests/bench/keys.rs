@@ -62,7 +62,8 @@ impl Keys for Toy {
 impl Toy {
     pub fn unwrap(&self, tenant: TenantId, what: Bulk, envelope: &Envelope) -> Result<Secret, Failure> {
         let version = self.version(envelope);
-        let key: Vec<_> = envelope[36..68].iter().zip(mask(tenant, what, version + 1_000_000)).map(|(e, p)| e ^ p).collect();
+        let key: Vec<_> =
+            envelope[36..68].iter().zip(mask(tenant, what, version + 1_000_000)).map(|(e, p)| e ^ p).collect();
         let sound = envelope[4..36] == mask(tenant, what, version)
             && envelope[68..] == digest::digest(&digest::SHA256, &key).as_ref()[..10];
         if sound { Ok(Secret::new(key)) } else { Err(Failure::internal("toy: it does not open")) }

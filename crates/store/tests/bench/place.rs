@@ -50,7 +50,12 @@ impl Place {
         execute(&owner, &format!("CREATE DATABASE {name}")).await;
         let inside = |url: &str| format!("{}/{name}", url.rsplit_once('/').unwrap().0);
         let engine = Engine::Postgres { url: inside(&app), owner: Some(inside(&owner)) };
-        Some(Self { folder: tempfile::tempdir().unwrap(), engine, pages: true, base: Some(Base { admin: owner, name }) })
+        Some(Self {
+            folder: tempfile::tempdir().unwrap(),
+            engine,
+            pages: true,
+            base: Some(Base { admin: owner, name }),
+        })
     }
     pub fn folder(&self) -> &Path {
         self.folder.path()

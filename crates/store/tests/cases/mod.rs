@@ -604,7 +604,8 @@ pub async fn objects_lie_sealed(place: &Place) {
         let (told, _) = blobs.get(id).await.unwrap();
         assert_eq!(told, size as u64);
         assert_eq!(all(blobs.get(id).await).await.unwrap(), whole);
-        let stored = std::fs::read(place.folder().join("blobs").join(tenant(1).to_string()).join(id.to_string())).unwrap();
+        let stored =
+            std::fs::read(place.folder().join("blobs").join(tenant(1).to_string()).join(id.to_string())).unwrap();
         assert!(size < 100 || !stored.windows(40).any(|w| w == &whole[..40]));
         assert_eq!(stored.len(), 94 + size + size.div_ceil(65_536).max(1) * 16);
     }
@@ -616,7 +617,9 @@ pub async fn a_part_of_an_object_is_read_alone(place: &Place) {
     let (blobs, id) = (bench.write(1).blobs(), Id::from_bytes([9; 16]));
     let (whole, stream) = object(200_000);
     blobs.put(id, 1 << 20, stream).await.unwrap();
-    for (start, length) in [(0, 1), (0, 65_536), (65_535, 2), (70_000, 100_000), (199_999, 5), (200_000, 1), (0, u64::MAX), (9, 0)] {
+    for (start, length) in
+        [(0, 1), (0, 65_536), (65_535, 2), (70_000, 100_000), (199_999, 5), (200_000, 1), (0, u64::MAX), (9, 0)]
+    {
         let part = all(blobs.range(id, start, length).await).await.unwrap();
         let end = start.saturating_add(length).min(200_000) as usize;
         assert_eq!(part, whole[start as usize..end], "{start} {length}");
@@ -641,7 +644,8 @@ pub async fn a_changed_object_is_refused(place: &Place) {
     let path = folder.join(id.to_string());
     let sound = std::fs::read(&path).unwrap();
     let piece = 65_536 + 16;
-    let swapped = [&sound[..94], &sound[94 + piece..94 + 2 * piece], &sound[94..94 + piece], &sound[94 + 2 * piece..]].concat();
+    let swapped =
+        [&sound[..94], &sound[94 + piece..94 + 2 * piece], &sound[94..94 + piece], &sound[94 + 2 * piece..]].concat();
     let mut wrong: Vec<Vec<u8>> = vec![
         sound[..sound.len() - 1].to_vec(),
         sound[..94 + 3 * piece].to_vec(),

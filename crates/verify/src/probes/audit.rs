@@ -236,7 +236,8 @@ async fn hash_chain(scene: &Scene) -> Outcome {
         return broken("the server's own check of an untouched log", "intact", "not intact");
     }
     let caught = tampered(&log, head)?;
-    let evidence = Evidence::new().count("links recomputed", n).hash("head", head).count("changes of an export found", caught);
+    let evidence =
+        Evidence::new().count("links recomputed", n).hash("head", head).count("changes of an export found", caught);
     if let Some(client) = super::served::connect(scene).await? {
         let refused = super::served::forged(&client, &tenant).await?;
         let checked = server_check(scene, &tenant).await?;
@@ -248,8 +249,7 @@ async fn hash_chain(scene: &Scene) -> Outcome {
             .count("forged leaves named by the server", 1));
     }
     let named = on_a_copy(scene).await?;
-    Ok(evidence
-        .count("changes on disk named by the server at their place", named))
+    Ok(evidence.count("changes on disk named by the server at their place", named))
 }
 
 /// Every kind of change of an export must be found by the prober's own verifier.

@@ -38,7 +38,9 @@ async fn at_rest_db(scene: &Scene) -> Outcome {
     let instance = &scene.stage.instance;
     if instance.setup().database.is_some() {
         // What the page says of the volume is a matter of the database's host: the prober sees a connection.
-        return Err(Miss::Person(Evidence::new().word("engine", "postgres").word("sealed by us", "marked fields only")));
+        return Err(Miss::Person(
+            Evidence::new().word("engine", "postgres").word("sealed by us", "marked fields only"),
+        ));
     }
     if scene.app.encryption.at_rest != "program" {
         return match volume::under(instance.data()) {
@@ -48,7 +50,8 @@ async fn at_rest_db(scene: &Scene) -> Outcome {
         };
     }
     let (at, field) = scene.carrier()?;
-    let tenants = [scene.stage.lone_canary().await?, scene.stage.lone_canary().await?, scene.stage.lone_canary().await?];
+    let tenants =
+        [scene.stage.lone_canary().await?, scene.stage.lone_canary().await?, scene.stage.lone_canary().await?];
     let secret = format!("cnryrest{}", random::hex(12));
     let mut made = Vec::new();
     for tenant in &tenants {
@@ -130,7 +133,9 @@ async fn opened_by_hand(disk: &Disk, tenant: &Tenant, secret: &str) -> Outcome {
         let Some(key) = disk.key(&path)? else { return broken("opening a database", "sealed pages", "plain ones") };
         let log = std::fs::read(path.with_extension("db-wal")).unwrap_or_default();
         let bytes = std::fs::read(&path)?;
-        let Some(plain) = disk::pages(&bytes, &key) else { return unclear("a page does not open with the tenant's key") };
+        let Some(plain) = disk::pages(&bytes, &key) else {
+            return unclear("a page does not open with the tenant's key");
+        };
         let frames = disk::frames(&log, &key);
         let holds = |bytes: &[u8]| find(bytes, secret.as_bytes()).is_some();
         if !holds(&plain) && !frames.iter().any(|(_, page)| holds(page)) {
@@ -217,9 +222,11 @@ async fn on_a_copy(scene: &Scene, disk: &Disk, tenants: &[Tenant; 3], records: &
     if !whole(&its, &third)? {
         return unclear("an untouched database is not whole under its key");
     }
-    for (what, key, path) in
-        [("changed pages", right, &path), ("another tenant's key", right, &third), ("a key with one bit changed", flipped(its, 7), &third)]
-    {
+    for (what, key, path) in [
+        ("changed pages", right, &path),
+        ("another tenant's key", right, &third),
+        ("a key with one bit changed", flipped(its, 7), &third),
+    ] {
         if whole(&key, path)? {
             return broken(format!("opening a database with {what}"), "refused", "opened");
         }
@@ -248,7 +255,9 @@ async fn on_a_copy(scene: &Scene, disk: &Disk, tenants: &[Tenant; 3], records: &
         }
     }
     match answers.next() {
-        Some(Ok(200)) => Ok(Evidence::new().count("changed databases refused by the server", 2).word("a start with other root keys", "refused")),
+        Some(Ok(200)) => Ok(Evidence::new()
+            .count("changed databases refused by the server", 2)
+            .word("a start with other root keys", "refused")),
         _ => unclear("the untouched tenant does not answer on the copy"),
     }
 }
@@ -267,7 +276,9 @@ async fn after_a_migration(scene: &Scene, disk: &Disk, tenant: &Tenant, (record,
     answer?.decided()?.step("a record after a migration")?;
     let copies: Vec<_> = copy::files(&to.join("migrations"))?
         .into_iter()
-        .filter(|f| f.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&tenant.id) && n.ends_with(".db")))
+        .filter(|f| {
+            f.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&tenant.id) && n.ends_with(".db"))
+        })
         .collect();
     let Some(copied) = copies.first() else { return unclear("no copy was made before the migration") };
     let at = disk.at(&to);

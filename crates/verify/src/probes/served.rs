@@ -66,7 +66,11 @@ async fn seen(client: &Client, tables: &[String], text: &str) -> Result<(i64, i6
 pub(super) async fn walled(client: &Client, a: &Tenant, mine: &str, b: &Tenant, theirs: &str) -> Outcome {
     let role = "SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = current_user";
     if client.query_one(role, &[]).await.map_err(wrong)?.get::<_, bool>(0) {
-        return broken("reading the rights of the application's role", "no superuser, no bypass of row security", "more");
+        return broken(
+            "reading the rights of the application's role",
+            "no superuser, no bypass of row security",
+            "more",
+        );
     }
     let tables = tables(client).await.map_err(wrong)?;
     if tables.is_empty() {
@@ -86,7 +90,11 @@ pub(super) async fn walled(client: &Client, a: &Tenant, mine: &str, b: &Tenant, 
             return unclear("a tenant's scope does not show its own row: no positive control");
         }
         if others > 0 {
-            return broken("reading every table in one tenant's scope", "nothing of the other's", format!("{others} rows"));
+            return broken(
+                "reading every table in one tenant's scope",
+                "nothing of the other's",
+                format!("{others} rows"),
+            );
         }
         kept += usize::try_from(rows).unwrap_or(0);
     }
@@ -127,7 +135,9 @@ pub(super) async fn forged(client: &Client, tenant: &Tenant) -> Result<usize, Mi
             .map(|row| row.get(0))
             .collect();
         let list = columns.join(", ");
-        let copy = format!("INSERT INTO tenants._leaf (seq, {list}) SELECT seq + 1, {list} FROM tenants._leaf ORDER BY seq DESC LIMIT 1");
+        let copy = format!(
+            "INSERT INTO tenants._leaf (seq, {list}) SELECT seq + 1, {list} FROM tenants._leaf ORDER BY seq DESC LIMIT 1"
+        );
         client.batch_execute(&copy).await?;
         client.batch_execute("UPDATE tenants._head SET size = size + 1; COMMIT").await
     };

@@ -257,7 +257,8 @@ async fn hard_wall(scene: &Scene) -> Outcome {
     // Whatever statement runs for A runs on A's file: it has no table of B's and no way to attach one.
     let status = scene.stage.instance.admin(&json!({"do": "status", "as": "verify"})).await?;
     let engine = if status.get("engine").and_then(Value::as_str) == Some("postgres") { "postgres" } else { "sqlite" };
-    let files = if engine == "sqlite" { Evidence::new().count("files, one for each tenant", 2) } else { Evidence::new() };
+    let files =
+        if engine == "sqlite" { Evidence::new().count("files, one for each tenant", 2) } else { Evidence::new() };
     Ok(Evidence::new().word("engine", engine).and(files).and(evidence))
 }
 
