@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """SIGKILL the server again and again while many clients write, and prove that nothing acknowledged is lost.
 
-    python3 scripts/kill.py [--kills 500] [--database URL --owner URL] [--binary target/release/vouchsafe]
+    python3 scripts/kill.py [--kills 500] [--at-rest program|volume] [--database URL --owner URL] [--binary PATH]
 
 After the last kill: every acknowledged record is there with its content, every database file passes SQLite's integrity
-check, every audit chain is whole, and the house and the tenants agree on who is a member with which role. Exit 1 if not.
+check (sealed ones are opened by scripts/opened.py, which needs the package `cryptography`), every audit chain is whole, and the house and the tenants agree on who is a member with which role. Exit 1 if not.
 """
 import argparse
 import http.client
@@ -39,6 +39,8 @@ count = "integer"
 [limits]
 api = "1000000/s per account"
 sign_in = "1000000/s per ip"
+[encryption]
+at_rest = "{at_rest}"
 [disclosure]
 contact = "security@kill.example"
 [demo]
@@ -192,6 +194,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--kills", type=int, default=500)
     args.add_argument("--binary", type=Path, default=ROOT / "target/release/vouchsafe")
+    args.add_argument("--at-rest", choices=["program", "volume"], default="program")
     args.add_argument("--database")
     args.add_argument("--owner")
     args.add_argument("--seed", type=int, default=1)
@@ -199,7 +202,7 @@ def main():
     random.seed(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="kill-"))
     (folder / "kill").mkdir()
-    (folder / "kill/app.toml").write_text(APP)
+    (folder / "kill/app.toml").write_text(APP.replace("{at_rest}", args.at_rest))
     (folder / "kill/security.md").write_text(PAGE)
     server, stop = Server(args, folder), threading.Event()
     server.start()
@@ -225,7 +228,13 @@ def main():
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(30)
     if not args.database:
-        wrong += files(folder / "data")
+        data = folder / "data"
+        if args.at_rest == "program":
+            import opened
+
+            opened.open_all(data, folder / "opened")
+            data = folder / "opened"
+        wrong += files(data)
     total = sum(len(w.acknowledged) for w in writers)
     print(f"  {args.kills} kills, {total} acknowledged writes, {len(wrong)} faults")
     for fault in wrong[:20]:

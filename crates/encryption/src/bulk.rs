@@ -188,3 +188,87 @@ impl store::Keys for BulkKeys {
         Blob::parse(envelope).map_or(0, |blob| blob.key_version())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Id, Steered, Time};
+    use store::Keys as _;
+
+    use super::*;
+    use crate::OsRng;
+
+    const OBJECT: Bulk = Bulk::Object(Id::from_bytes([3; 16]));
+
+    fn tenant() -> TenantId {
+        TenantId(Id::v7(Time(5), [7; 10]))
+    }
+
+    async fn keys(folder: &Path, root: u8) -> Result<BulkKeys, Failure> {
+        let regions = Region::local(vec![("eu", Secret::new([root; 32])), ("us", Secret::new([9; 32]))])?;
+        BulkKeys::open(regions, folder.join("keys"), Arc::new(OsRng), &Steered::at(Time(5))).await
+    }
+
+    async fn add(folder: &Path, version: u32, root: u8) {
+        let regions = Region::local(vec![("eu", Secret::new([root; 32]))]).unwrap();
+        let binding = Binding { region: "eu", tenant: tenant(), version };
+        let (wrapped, _) = wrap_new(binding, regions[0].holders[0].as_ref(), Time(5), &OsRng).await.unwrap();
+        keyfile::write(&folder.join("keys"), &wrapped).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_envelope_opens_only_as_what_it_was_made_for() {
+        let place = tempfile::tempdir().unwrap();
+        let bulk = keys(place.path(), 1).await.unwrap();
+        assert!(bulk.fresh(tenant(), Bulk::Database).await.is_err(), "a tenant without a key");
+        add(place.path(), 1, 1).await;
+        for owner in [tenant(), TenantId::HOUSE] {
+            let (key, envelope) = bulk.fresh(owner, OBJECT).await.unwrap();
+            assert_eq!((key.expose().len(), bulk.version(&envelope)), (32, 1));
+            assert_eq!(bulk.open(owner, OBJECT, envelope).await.unwrap(), key);
+            assert_ne!(bulk.fresh(owner, OBJECT).await.unwrap().0, key);
+            assert!(bulk.open(owner, Bulk::Database, envelope).await.is_err());
+            assert!(bulk.open(owner, Bulk::Object(Id::from_bytes([4; 16])), envelope).await.is_err());
+            let other = if owner == TenantId::HOUSE { tenant() } else { TenantId::HOUSE };
+            assert!(bulk.open(other, OBJECT, envelope).await.is_err());
+            for bit in 0..envelope.len() * 8 {
+                let mut bad = envelope;
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(bulk.open(owner, OBJECT, bad).await.is_err(), "bit {bit}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_key_takes_over_and_the_data_key_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let bulk = keys(place.path(), 1).await.unwrap();
+        add(place.path(), 1, 1).await;
+        let (key, first) = bulk.fresh(tenant(), Bulk::Database).await.unwrap();
+        assert_eq!(bulk.rewrap(tenant(), Bulk::Database, first).await.unwrap(), None);
+        add(place.path(), 2, 1).await;
+        let second = bulk.rewrap(tenant(), Bulk::Database, first).await.unwrap().unwrap();
+        assert_eq!((bulk.version(&first), bulk.version(&second)), (1, 2));
+        for envelope in [first, second] {
+            assert_eq!(bulk.open(tenant(), Bulk::Database, envelope).await.unwrap(), key);
+        }
+        // Of a server that starts later.
+        let later = keys(place.path(), 1).await.unwrap();
+        assert_eq!(later.open(tenant(), Bulk::Database, second).await.unwrap(), key);
+    }
+
+    #[tokio::test]
+    async fn the_houses_key_survives_the_loss_of_one_place_and_no_other_root_takes_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (key, envelope) =
+            keys(place.path(), 1).await.unwrap().fresh(TenantId::HOUSE, Bulk::Database).await.unwrap();
+        let opened =
+            async |root: u8| keys(place.path(), root).await?.open(TenantId::HOUSE, Bulk::Database, envelope).await;
+        for lost in ["keys", "keys-house"] {
+            std::fs::remove_dir_all(place.path().join(lost)).unwrap();
+            assert_eq!(opened(1).await.unwrap(), key, "without {lost}");
+            assert!(place.path().join(lost).is_dir());
+        }
+        assert!(matches!(opened(2).await, Err(Failure::Internal(words)) if words.contains("another root key")));
+        assert_eq!(opened(1).await.unwrap(), key);
+    }
+}
