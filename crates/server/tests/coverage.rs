@@ -406,7 +406,19 @@ impl Log {
         }
         let tokens = self.signed_in(email, at).await;
         self.auth(&held(&tokens), "sign-out-everywhere", Value::Null, 1).await.is(204);
+        self.canaries().await;
         self.apex().await;
+    }
+
+    /// A lent pair of canaries: the route's own leaf first, then those of the tenants and people that it makes.
+    async fn canaries(&mut self) {
+        let line = "POST /api/v1/canary";
+        self.house.apex().send("POST", "/api/v1/canary", None, b"").await.is(201);
+        let fresh = self.fresh().await;
+        let told: Vec<_> = fresh[1].iter().map(|l| l["action"].as_str().unwrap()).collect();
+        assert_eq!(told.first(), Some(&self.lines[line].as_str()));
+        assert!(told[1..].iter().all(|t| ["tenant.created", "member.joined"].contains(t)), "{told:?}");
+        self.seen.insert(line.to_owned());
     }
 
     /// Sign-up, at the house's host and in its log.
