@@ -1,6 +1,6 @@
 //! A server that is watched, and a visitor who tests it, as two programs that know nothing of each other.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test's helpers fail the test")]
 
 use std::{
     io::{Read as _, Write as _},

@@ -109,10 +109,10 @@ impl BulkKeys {
             let kek = ring.key(version).ok_or_else(unopened)?;
             return self.wrapping(tenant, (ring.region.clone(), version, kek));
         }
-        self.from_folder(tenant, version).await
+        self.kept_in_folder(tenant, version).await
     }
 
-    async fn from_folder(&self, tenant: TenantId, version: Option<u32>) -> Result<Wrapping, Failure> {
+    async fn kept_in_folder(&self, tenant: TenantId, version: Option<u32>) -> Result<Wrapping, Failure> {
         if let Some(version) = version {
             let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&(tenant, version)).cloned();
             if let Some((region, kek)) = read {

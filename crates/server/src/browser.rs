@@ -54,7 +54,7 @@ impl Asked {
         self.html && (!self.api || self.form)
     }
     /// Whether another site's link led here: the browser then left the strict cookies out.
-    fn from_outside(&self) -> bool {
+    fn led_from_outside(&self) -> bool {
         matches!(self.from.as_deref(), Some("cross-site" | "same-site"))
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn refusal(server: &Server, home: Option<&Home>, asked: &Asked, failu
         && !asked.fragment
         && home.is_none_or(|home| home.status == kernel::Status::Active);
     if sign_in && asked.reads() {
-        if asked.from_outside() && asked.navigates {
+        if asked.led_from_outside() && asked.navigates {
             return once_more(server, home, asked);
         }
         return see_other(format!("/sign-in?next={}", escaped(&asked.path)));

@@ -60,7 +60,7 @@ pub(crate) async fn round(server: &Server, day: i64) -> Result<bool, Failure> {
     let tenants: Vec<TenantId> = server.tenancy.every().await?.into_iter().filter(|id| open(id)).collect();
     let mut whole = true;
     for some in tenants.chunks(TOGETHER) {
-        let each = some.to_vec().into_iter().map(|tenant| async move { (tenant, close(server, tenant, day).await) });
+        let each = some.iter().copied().map(|tenant| async move { (tenant, close(server, tenant, day).await) });
         let mut work = stream::iter(each).buffer_unordered(ABREAST);
         let mut sealed = Vec::with_capacity(some.len());
         while let Some((tenant, outcome)) = work.next().await {

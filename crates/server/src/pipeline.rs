@@ -191,7 +191,7 @@ async fn stages(
         body: bytes::Bytes::new(),
         stream: None,
     };
-    let again = asked.form.then(|| route.serve.redraw.as_ref()).flatten().map(|redraw| (redraw, browser::copy(&raw)));
+    let again = route.serve.redraw.as_ref().filter(|_| asked.form).map(|redraw| (redraw, browser::copy(&raw)));
     let step = Step { server, route, template: matched.template, principal: &principal, noted };
     let mut typed = bytes::Bytes::new();
     let answer = answer(&step, raw, body, &mut typed, trace).await;

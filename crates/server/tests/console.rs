@@ -223,7 +223,7 @@ async fn files_of_pages_are_kept_for_ever_and_others_are_the_apps_own() {
 async fn which_workspaces_there_are_is_nobodys_business() {
     let house = House::open("estokad").await;
     let slug = &house.ready.tenants[0].slug;
-    let shared = house.host(&house.tenant(0).host.split(':').next().unwrap().to_owned());
+    let shared = house.host(house.tenant(0).host.split(':').next().unwrap());
     for name in [slug.as_str(), "never-was"] {
         let page = tab(&shared, "none").get(&format!("/w/{name}/console")).await.is(303);
         assert_eq!(page.header("location").unwrap(), format!("/sign-in?next=/w/{name}/console"));

@@ -30,7 +30,7 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
     let inner = |pad: usize| {
         let packed = BASE64_STANDARD.encode([vec![b' '; pad], bytes.to_vec()].concat());
-        packed[4..packed.len() - 6].as_bytes().to_vec()
+        packed.as_bytes()[4..packed.len() - 6].to_vec()
     };
     let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     vec![bytes.to_vec(), hex::encode(bytes).into(), hex::encode_upper(bytes).into(), inner(0), inner(1), inner(2), wide]

@@ -199,8 +199,10 @@ async fn files_are_what_their_bytes_say() {
         manager.send("POST", box_, kind, bytes).await.problem(415);
     }
     manager.send("PUT", &of, Some("image/png"), b"").await.problem(400);
+    // The request filter refuses the way up; a name with a folder in it loses the folder.
+    manager.send("POST", &format!("{box_}?name=..%2F..%2Fsoup.png"), Some("image/png"), PNG).await.is(403);
     let kept =
-        manager.send("POST", &format!("{box_}?name=..%2F..%2Fsoup.png"), Some("image/png"), PNG).await.is(201).json();
+        manager.send("POST", &format!("{box_}?name=pots%2Fsoup.png"), Some("image/png"), PNG).await.is(201).json();
     assert_eq!(
         (&kept["type"], &kept["name"], &kept["size"]),
         (&json!("image/png"), &json!("soup.png"), &json!(PNG.len()))

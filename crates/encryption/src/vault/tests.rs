@@ -25,7 +25,8 @@ impl Chain for Unlinked {
 
 static PUT: store::Change<Own, Vec<Value>> =
     store::Change::fixed("INSERT INTO members (id, iban, mail, draft, draft_key) VALUES ($1, $2, $3, $4, $5)");
-static GET: store::Query<Own, (String,), (Vec<u8>, Vec<u8>, String)> =
+type Kept = (Vec<u8>, Vec<u8>, String);
+static GET: store::Query<Own, (String,), Kept> =
     store::Query::fixed("SELECT iban, mail, draft FROM members WHERE {every} AND id = $1");
 
 fn members() -> store::Table {
