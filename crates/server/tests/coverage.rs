@@ -406,7 +406,6 @@ impl Log {
         }
         let tokens = self.signed_in(email, at).await;
         self.auth(&held(&tokens), "sign-out-everywhere", Value::Null, 1).await.is(204);
-        self.canaries().await;
         self.apex().await;
     }
 
@@ -471,6 +470,7 @@ async fn every_change(app: &str) {
         log.collection(&collection).await;
     }
     log.rest().await;
+    log.canaries().await;
     let last = "POST /api/v1/tenant/deletion";
     let owner = log.owner.clone();
     assert_eq!(owner.get("/api/v1/audit/check").await.is(200).json()["intact"], true);
