@@ -78,7 +78,10 @@ fn convert(sealing: &Sealing, id: TenantId, path: &Path) -> Result<Secret, Failu
     }
     let old = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;
     // All of it in the one file: a log left beside the new one would be taken for its own.
-    old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(broken)?;
+    let busy: i64 = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(broken)?;
+    if busy != 0 {
+        return Err(Failure::Busy(1));
+    }
     let (key, envelope) = bulk::wait(sealing.keys.fresh(id, Bulk::Database))?;
     bulk::write(&bulk::beside(path), &envelope)?;
     super::connection::create(&new).map_err(io)?;
