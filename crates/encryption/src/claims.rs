@@ -1,7 +1,7 @@
 use kernel::Claim;
 
 /// Checks this section keeps.
-pub const CLAIMS: [Claim; 5] = [
+pub const CLAIMS: [Claim; 7] = [
     Claim {
         check: "vault.field_encryption",
         keeps: "A declared secret field is sealed with AES-256-GCM before it is written, bound to tenant, collection, field and row",
@@ -18,5 +18,13 @@ pub const CLAIMS: [Claim; 5] = [
     Claim {
         check: "vault.rotation",
         keeps: "A tenant's key is followed by a new one at the manifest's age; what it sealed is sealed anew, then it is retired",
+    },
+    Claim {
+        check: "vault.at_rest_db",
+        keeps: "Pages of SQLite, in the file, its log and its copies, are sealed with AES-256-GCM under a data key of each database",
+    },
+    Claim {
+        check: "vault.at_rest_objects",
+        keeps: "Stored objects are sealed in pieces with AES-256-GCM, each object under a data key of its own",
     },
 ];
