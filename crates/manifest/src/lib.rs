@@ -17,6 +17,7 @@ mod scalar;
 mod schema;
 mod tree;
 mod units;
+mod verdict;
 
 pub use catalogue::{Check, CheckKind, check, checks};
 pub use controls::{Control, control, controls};
@@ -27,3 +28,4 @@ pub use new::new_app;
 pub use page::{Page, PageClaim, html, markdown, page, prose};
 pub use read::{BUILT_IN, RESERVED, read};
 pub use schema::schema;
+pub use verdict::{Verdict, verdict_of};

@@ -35,7 +35,7 @@ fn seen(standing: Standing) -> Option<Seen> {
     let at = standing.at?;
     Some(Seen {
         check: standing.check,
-        verdict: Verdict::named(standing.verdict)?,
+        verdict: Verdict::parse(standing.verdict)?,
         evidence: standing.evidence,
         summary: standing.summary,
         finding: standing.finding.map(|f| verify::Finding { did: f.did, expected: f.expected, saw: f.saw }),
@@ -57,7 +57,7 @@ async fn document(shelf: Arc<Shelf>, call: Asking<Wanted>) -> Result<Reply, Fail
         live: &|_| None,
     };
     let verdict = |claim: &manifest::PageClaim| {
-        known.promises.get(&claim.id).and_then(|word| Verdict::named(word)).unwrap_or(Verdict::Unproven)
+        known.promises.get(&claim.id).and_then(|word| Verdict::parse(word)).unwrap_or(Verdict::Unproven)
     };
     let seen: Vec<Seen> = known.checks.iter().cloned().filter_map(seen).collect();
     let documents = oscal::documents(&of, &seen, &verdict);

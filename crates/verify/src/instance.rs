@@ -28,7 +28,7 @@ use crate::{
     live::Live,
     random,
     sink::{Mail, Sink},
-    verdict::Place,
+    checked::Place,
     wire::Net,
 };
 

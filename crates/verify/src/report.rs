@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use kernel::Time;
-use manifest::PageClaim;
+use manifest::{PageClaim, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::{
     round::Seen,
-    verdict::{Checked, Verdict},
+    checked::Checked,
 };
 
 /// Columns of the table.
@@ -327,7 +327,7 @@ mod tests {
             note: String::new(),
             took: Duration::from_millis(940),
             steered: false,
-            place: crate::verdict::Place::Own,
+            place: crate::checked::Place::Own,
         }];
         Judged { claim, verdict, checks, at: Time(0) }
     }

@@ -2,14 +2,14 @@
 //! another. Read under a cap, and believed only as far as its types go.
 
 use kernel::Time;
-use manifest::CheckKind;
+use manifest::{CheckKind, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     evidence::Finding,
     plan,
-    verdict::{Checked, Place, Verdict},
+    checked::{Checked, Place},
 };
 
 /// Longest text that is believed, in characters.
@@ -97,7 +97,7 @@ fn short(text: &str) -> String {
 
 fn believed(told: Told) -> Option<Seen> {
     let check = manifest::check(&told.check)?.id;
-    let verdict = Verdict::named(&told.verdict)?;
+    let verdict = Verdict::parse(&told.verdict)?;
     let probe = [
         Verdict::Failing,
         Verdict::Inconclusive,

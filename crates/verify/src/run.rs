@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use kernel::Time;
-use manifest::{App, CheckKind, Page};
+use manifest::{App, CheckKind, Page, Verdict};
 
 use crate::{
     evidence::{Evidence, Miss, Outcome},
@@ -15,7 +15,7 @@ use crate::{
     plan::{self, Plan, Probe, Room, Selection},
     report::{Judged, Report},
     stage::{Stage, Tenant},
-    verdict::{self, Checked, Place, Verdict},
+    checked::{Checked, Place},
 };
 
 /// How long one try of a probe may take.
@@ -220,6 +220,6 @@ pub(crate) fn judge(claim: manifest::PageClaim, checked: &[Checked], at: Time) -
         |check: &&'static str| checked.iter().find(|c| c.check == *check).cloned().unwrap_or_else(|| unprobed(check));
     let checks: Vec<Checked> = claim.checks.iter().map(found).collect();
     let verdicts: Vec<Verdict> = checks.iter().map(|c| c.verdict).collect();
-    let verdict = verdict::of(claim.kind, &verdicts, None);
+    let verdict = manifest::verdict_of(claim.kind, &verdicts, None);
     Judged { verdict, checks, at, claim }
 }

@@ -21,7 +21,7 @@ use crate::{
     instance::Instance,
     openapi::OpenApi,
     random,
-    verdict::Place,
+    checked::Place,
     wire::{Answer, Ask, Client},
 };
 

@@ -22,7 +22,7 @@ use crate::{
     run::{Scene, elapsed, judge, on},
     sink::{Mail, Sink},
     stage::{Stage, Tenant},
-    verdict::Checked,
+    checked::Checked,
     walls,
     wire::{Ask, Client, Net},
 };

@@ -16,7 +16,7 @@ use crate::{
     round::{Round, Seen},
     run::{Scene, elapsed, on, own},
     stage::{Stage, Tenant},
-    verdict::Checked,
+    checked::Checked,
 };
 
 /// How many probes run beside each other on a live server: it has other work.

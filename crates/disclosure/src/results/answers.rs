@@ -67,11 +67,10 @@ fn distinct<'t>(texts: &[&'t str]) -> Vec<&'t str> {
     out
 }
 
-/// "27/44", and the word that colours it.
+/// "27/44": what was shown, of everything promised; and the worst word among them.
 pub(crate) fn score(view: &View) -> (String, Verdict) {
     let worst = view.claims.iter().map(|c| c.judged.verdict).min().unwrap_or(Verdict::NotApplicable);
-    let kept = view.claims.iter().filter(|c| c.judged.verdict.kept()).count();
-    (format!("{kept}/{}", view.claims.len()), worst)
+    (format!("{}/{}", view.count(Verdict::Proven), view.claims.len()), worst)
 }
 
 #[cfg(test)]

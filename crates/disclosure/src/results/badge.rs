@@ -9,14 +9,15 @@ fn width(text: &str) -> usize {
     text.chars().map(|c| if matches!(c, '.' | ',' | 'i' | 'l' | 't' | 'f' | ' ' | '/') { 4 } else { 7 }).sum()
 }
 
-/// "promises kept | 27/44", or "2 failing" behind it.
+/// "promises proven | 27/44", or "2 failing" behind it. Green is earned: without a proof it stays grey.
 pub(crate) fn svg(score: &str, worst: Verdict, failing: usize) -> String {
     let (word, colour) = match worst {
         Verdict::Failing => (format!("{score}, {failing} failing"), "#b3261e"),
         Verdict::Expired | Verdict::Stale | Verdict::Inconclusive => (format!("{score}, {}", worst.word()), "#8a5a00"),
+        _ if score.starts_with("0/") => (score.to_owned(), "#67625a"),
         _ => (score.to_owned(), "#2f6b3c"),
     };
-    let label = "promises kept";
+    let label = "promises proven";
     let (left, right) = (width(label) + 12, width(&word) + 12);
     let whole = left + right;
     let mut out = String::new();

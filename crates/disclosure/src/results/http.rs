@@ -116,7 +116,7 @@ async fn summary(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failu
         "app": {"id": app.id, "name": app.name, "color": app.color},
         "build": d.means.build,
         "summary": speech::headline(&view),
-        "kept": score,
+        "proven": score,
         "counts": counts,
         "run": run,
         "promises": promises,

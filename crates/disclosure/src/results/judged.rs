@@ -6,7 +6,7 @@ use kernel::{Failure, Mode, Time};
 use manifest::{App, CheckKind, PageClaim};
 use store::Tx;
 
-use super::{Attestation, Verdict, attestation, known, known::Known, sql, verdict};
+use super::{Attestation, Verdict, attestation, known, known::Known, sql};
 
 /// Everything verdicts follow from.
 #[derive(Clone, Default)]
@@ -77,7 +77,7 @@ impl State {
         }
         let signed = signatures.into_iter().min_by_key(|s| s.until()).cloned();
         let says = signed.as_ref().filter(|_| !open).map(|s| s.verdict(now));
-        let verdict = verdict::of(claim.kind, &checks, says);
+        let verdict = manifest::verdict_of(claim.kind, &checks, says);
         if verdict == Verdict::Expired {
             turned = signed.as_ref().map(Attestation::until);
         }

@@ -17,7 +17,6 @@ pub(crate) mod sql;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod view;
 mod wording;
 
@@ -27,5 +26,5 @@ pub(crate) use http::{jobs, routes};
 pub use round::{Finding, Round, Seen};
 pub use testing::Testing;
 pub(crate) use testing::Tests;
-pub use verdict::Verdict;
+pub use manifest::Verdict;
 pub(crate) use view::View;

@@ -13,7 +13,7 @@ use kernel::{Failure, Time};
 use manifest::PageClaim;
 use serde_json::{Value, json};
 
-use super::{Round, Verdict, round::Seen, verdict};
+use super::{Round, Verdict, round::Seen};
 use crate::Disclosure;
 
 /// How long a result is given again, in milliseconds.
@@ -134,7 +134,7 @@ fn found(claim: &PageClaim, seen: &[Seen], now: Time) -> Value {
     };
     json!({
         "id": claim.id,
-        "verdict": verdict::of(claim.kind, &verdicts, None).word(),
+        "verdict": manifest::verdict_of(claim.kind, &verdicts, None).word(),
         "at": now.to_string(),
         "checks": claim.checks.iter().map(told).collect::<Vec<_>>(),
     })

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::verdict::Place;
+use crate::checked::Place;
 
 fn read(name: &str) -> (App, Page) {
     let folder = format!("{}/../../apps/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -285,7 +285,7 @@ async fn the_formats_agree() {
     let line = csv.lines().find(|l| l.starts_with("tenant.cross_read,")).unwrap();
     assert!(line.contains("NOR-4.6") && line.contains(",proven,"), "{line}");
     let badge = bench.text("/trust/badge.svg").await;
-    assert!(badge.contains(&format!("promises kept: {}", all["kept"].as_str().unwrap())));
+    assert!(badge.contains(&format!("promises proven: {}", all["proven"].as_str().unwrap())));
     bench.clock.advance(60_000);
     bench.publish(&[(CROSS, "failing")]).await;
     assert!(bench.text("/trust/badge.svg").await.contains("1 failing"));

@@ -1,13 +1,13 @@
-//! Verdicts, and how a promise gets one from its checks (DESIGN 11). Pure.
+//! Verdicts, and how a promise gets one from its checks. The prober and the trust page share these words, and nothing else.
 
-use manifest::CheckKind;
+use crate::CheckKind;
 
 /// What is known of a check or a promise, from worst to best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Seen broken, and not seen whole since.
     Failing,
-    /// Looked at, and it could not be told; there was no verdict before.
+    /// Looked at, and it could not be told.
     Inconclusive,
     /// A signed statement is past its date.
     Expired,
@@ -62,6 +62,19 @@ impl Verdict {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.word() == word)
     }
+    /// Its word in a table.
+    #[must_use]
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "n/a",
+            other => other.word(),
+        }
+    }
+    /// Whether a run with it ends with exit code 1; `strict`: also where something is still to be done.
+    #[must_use]
+    pub const fn fails(self, strict: bool) -> bool {
+        self.alarming() || strict && matches!(self, Self::Unproven | Self::Unsigned)
+    }
     /// Place in the order, as a day's worst is stored.
     #[must_use]
     pub const fn rank(self) -> i64 {
@@ -72,7 +85,7 @@ impl Verdict {
     pub fn at(rank: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.rank() == rank)
     }
-    /// Whether the promise is shown kept.
+    /// Whether nothing speaks against the promise: shown, signed, or somebody else's to keep.
     #[must_use]
     pub const fn kept(self) -> bool {
         matches!(self, Self::Proven | Self::Provider | Self::Attested)
@@ -84,9 +97,10 @@ impl Verdict {
     }
 }
 
-/// Verdict of a promise of `kind`: its weakest applicable check's; a provider's or a person's promise stays that unless
+/// Verdict of a promise of `kind`: the weakest of its checks that apply; a provider's or a person's promise stays that unless
 /// what a program can look at fails. `signed`: what its attestation says, when there is one.
-pub(crate) fn of(kind: CheckKind, checks: &[Verdict], signed: Option<Verdict>) -> Verdict {
+#[must_use]
+pub fn verdict_of(kind: CheckKind, checks: &[Verdict], signed: Option<Verdict>) -> Verdict {
     let applicable = checks.iter().copied().filter(|v| *v != Verdict::NotApplicable);
     let Some(weakest) = applicable.min() else { return Verdict::NotApplicable };
     match kind {
@@ -107,6 +121,9 @@ mod tests {
     fn the_weakest_applicable_check_decides() {
         for (kind, checks, signed, verdict) in [
             (Probed, vec![V::Proven, V::Unproven], None, V::Unproven),
+            (Probed, vec![V::Proven, V::Failing, V::Inconclusive], None, V::Failing),
+            (Provider, vec![V::Proven], None, V::Provider),
+            (Attested, vec![V::Proven], None, V::Unsigned),
             (Probed, vec![V::Proven, V::Stale], None, V::Stale),
             (Enforced, vec![V::NotApplicable, V::Proven], None, V::Proven),
             (Enforced, vec![V::NotApplicable], None, V::NotApplicable),
@@ -117,8 +134,16 @@ mod tests {
             (Attested, vec![V::Unsigned], Some(V::Expired), V::Expired),
             (Attested, vec![V::Failing], Some(V::Attested), V::Failing),
         ] {
-            assert_eq!(of(kind, &checks, signed), verdict, "{kind:?} {checks:?}");
+            assert_eq!(verdict_of(kind, &checks, signed), verdict, "{kind:?} {checks:?}");
         }
+    }
+
+    #[test]
+    fn only_what_was_seen_broken_or_unclear_fails_a_run() {
+        let failing = [V::Failing, V::Inconclusive, V::Expired, V::Stale];
+        assert!(failing.iter().all(|v| v.fails(false)));
+        assert!(!V::Unproven.fails(false) && V::Unproven.fails(true) && V::Unsigned.fails(true));
+        assert!(!V::Provider.fails(true) && !V::NotApplicable.fails(true));
     }
 
     #[test]
