@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use kernel::{
-    Action, Actor, Clock, Failure, Grant, Mint, Mode, Outcome, Permit, Permits, Principal, Reason, Status, TenantId,
-    UserId, sabotage,
+    Action, Actor, Clock, Credential, Failure, Grant, Mint, Mode, Outcome, Permit, Permits, Place, Principal, Reason,
+    Status, TenantId, UserId, sabotage,
 };
 use manifest::App;
 use store::Lookup;
@@ -71,6 +71,9 @@ impl Access {
     pub fn reload(&self, app: Arc<App>) {
         let matrix = Matrix::compile(&app);
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Policy { app, matrix });
+    }
+    pub(crate) const fn lookup(&self) -> &Lookup {
+        &self.lookup
     }
     /// The rights in force.
     #[must_use]
@@ -137,6 +140,9 @@ impl Access {
     /// INVARIANT: an operator manages tenants, and reaches records only in transfers that leave a leaf in the tenant's log.
     fn operator(&self, who: &Principal, action: Action, event: &str) -> Result<Grant, Failure> {
         let house = who.tenant() == TenantId::HOUSE;
+        if matches!(who.credential(), Credential::Desk(_)) {
+            return desk(who, action);
+        }
         if action.resource == "public"
             || TENANT.contains(&action.resource)
             || ["house", "operator"].contains(&action.resource) && house
@@ -165,7 +171,8 @@ impl Access {
                 if open { Ok(Grant::PLAIN) } else { Err(Failure::NotFound) }
             }
             _ if who.suspended() => Err(Failure::Refused(Reason::UserSuspended)),
-            // The team's own desk: reached over the admin socket alone.
+            // The door of the team's own pages, on the apex host; everything behind it is for operators alone.
+            "operator" if action.verb == "enter" && house && matches!(who.place(), Place::House) => Ok(Grant::PLAIN),
             "operator" => Err(Failure::NotFound),
             "account" if known => Ok(Grant::PLAIN),
             "account" => Err(Failure::SignInNeeded),
@@ -249,6 +256,12 @@ impl Access {
         let policy = self.policy();
         rights::list(&policy, |action| self.weigh(who, action).ok())
     }
+}
+
+/// INVARIANT: a browser's operator reaches the team's own desk and nothing of any tenant.
+fn desk(who: &Principal, action: Action) -> Result<Grant, Failure> {
+    let own = action.resource == "operator" && who.tenant() == TenantId::HOUSE && matches!(who.place(), Place::House);
+    if own || action.resource == "public" { Ok(Grant::PLAIN) } else { Err(Failure::NotFound) }
 }
 
 #[cfg(test)]

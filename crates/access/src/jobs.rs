@@ -4,7 +4,7 @@ use kernel::{Failure, may};
 use route::{Asking, Changing, Done, Job, get, post, with};
 use store::Control;
 
-use crate::{Means, invitation, sql};
+use crate::{Means, invitation, register, sql};
 
 pub(crate) fn jobs(desk: &Arc<Means>) -> Vec<Job> {
     vec![
@@ -20,6 +20,12 @@ pub(crate) fn jobs(desk: &Arc<Means>) -> Vec<Job> {
             action: may("house", "forget_invitations"),
             serve: post("invitations.forgotten", forget),
         },
+        Job {
+            name: "operators",
+            every: Duration::from_hours(24),
+            action: may("house", "forget_operators"),
+            serve: post("operators.forgotten", forget_operators),
+        },
     ]
 }
 
@@ -31,5 +37,12 @@ async fn summarise(desk: Arc<Means>, _: Asking<()>) -> Result<(), Failure> {
 async fn forget(call: Changing<()>) -> Result<Done<()>, Failure> {
     let before = call.tx.permit().principal().at().plus(-invitation::MEMORY);
     let receipt = call.tx.batch::<Control>("invitations").any(&sql::FORGET, (before,)).commit().await?;
+    Ok(Done::ok(receipt, ()))
+}
+
+/// Lines of the register that were closed long ago.
+async fn forget_operators(call: Changing<()>) -> Result<Done<()>, Failure> {
+    let before = call.tx.permit().principal().at().plus(-register::MEMORY);
+    let receipt = call.tx.batch::<Control>("operators").any(&sql::OPERATORS_FORGET, (before,)).commit().await?;
     Ok(Done::ok(receipt, ()))
 }

@@ -14,6 +14,7 @@ pub mod mask;
 mod matrix;
 mod pages;
 mod refusals;
+pub mod register;
 mod rights;
 pub mod rows;
 mod sql;
@@ -29,7 +30,7 @@ use tenancy::Tenancy;
 
 pub use claims::CLAIMS;
 pub use gate::{Access, Counts, Policy, REFUSED};
-pub use matrix::{Column, Denied, Matrix, TENANT};
+pub use matrix::{Column, Denied, Matrix, TENANT, powerful};
 pub use rights::Right;
 pub use table::{Line, golden};
 

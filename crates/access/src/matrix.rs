@@ -19,6 +19,17 @@ pub const TENANT: &[&str] = &[
     "failover", "deletion",
 ];
 
+/// Roles whose holders decide about people or about the tenant itself: what a review of accesses looks at.
+#[must_use]
+pub fn powerful(app: &App) -> Vec<&'static str> {
+    let matrix = Matrix::compile(app);
+    let holds = |at: u8| {
+        let rights = ["members", "roles", "keys", "settings", "exports", "deletion"];
+        rights.into_iter().any(|r| matrix.cell(Column::Role(at), may(r, "manage")).is_some())
+    };
+    (0_u8..).zip(&app.roles).filter(|(at, _)| *at == 0 || holds(*at)).map(|(_, role)| role.id).collect()
+}
+
 /// Who asks: a column of the matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {

@@ -1,7 +1,10 @@
 use kernel::{Id, TenantId, Time};
 use store::{Control, Table, Value, statements};
 
-use crate::invitation::{Invitation, Waiting};
+use crate::{
+    invitation::{Invitation, Waiting},
+    register::Operator,
+};
 
 /// Tables of this section.
 pub(crate) fn tables() -> Vec<Table> {
@@ -20,6 +23,18 @@ pub(crate) fn tables() -> Vec<Table> {
             .unique(["hash"])
             .index(["tenant", "expires"])
             .index(["expires"]),
+        // `removed_at`: 0 while they are in the register, so that a name stands there once.
+        Table::control("operators", "by the operators: operator list", "2 years after removal")
+            .text("id")
+            .text("name")
+            .text("reason")
+            .text("owner")
+            .text("added_by")
+            .int("added_at")
+            .int("expires")
+            .int("removed_at")
+            .opt_text("removed_by")
+            .unique(["name", "removed_at"]),
     ]
 }
 
@@ -40,4 +55,22 @@ statements! {
     WITHDRAW: Change<Control, (TenantId, Id)> =
         "DELETE FROM invitation WHERE tenant = $1 AND id = $2 AND used_at IS NULL";
     FORGET: Change<Control, (Time,)> = "DELETE FROM invitation WHERE expires < $1";
+
+    // The register of operators.
+    OPERATORS: Query<Control, (), Operator> =
+        "SELECT name, reason, owner, added_by, added_at, expires FROM operators WHERE removed_at = 0 ORDER BY name";
+    /// Whether anybody was ever in it, and how many are in force.
+    OPERATORS_COUNTED: Query<Control, (Time,), (i64, Option<i64>)> =
+        "SELECT COUNT(*), SUM(CASE WHEN removed_at = 0 AND expires > $1 THEN 1 ELSE 0 END) FROM operators";
+    OPERATOR_UNTIL: Query<Control, (String,), (Time,)> =
+        "SELECT expires FROM operators WHERE name = $1 AND removed_at = 0";
+    OPERATOR_ADD: Change<Control, Vec<Value>> =
+        "INSERT INTO operators (id, name, reason, owner, added_by, added_at, expires, removed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (name, removed_at) DO NOTHING";
+    OPERATOR_REMOVE: Change<Control, (String, Time, String)> =
+        "UPDATE operators SET removed_at = $2, removed_by = $3 WHERE name = $1 AND removed_at = 0";
+    // Whoever is added again after their time: the old line is closed first.
+    OPERATOR_LAPSED: Change<Control, (String, Time, String)> =
+        "UPDATE operators SET removed_at = $2, removed_by = $3 WHERE name = $1 AND removed_at = 0 AND expires <= $2";
+    OPERATORS_FORGET: Change<Control, (Time,)> = "DELETE FROM operators WHERE removed_at > 0 AND removed_at < $1";
 }

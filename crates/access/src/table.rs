@@ -148,7 +148,8 @@ fn route(app: &App, matrix: &Matrix, (method, path, action, also): Line<'_>) -> 
         "public" => "anyone".to_owned(),
         "account" => "anyone signed in".to_owned(),
         "house" => "anyone, on the apex host".to_owned(),
-        "operator" => "operators, over the admin socket".to_owned(),
+        "operator" if action.verb == "enter" => "anyone, on the apex host".to_owned(),
+        "operator" => "operators: over the admin socket, or by a link from it".to_owned(),
         "development" => "anyone, on a development server".to_owned(),
         _ => {
             let both = |who| [Some(action), also].into_iter().flatten().all(|a| matrix.cell(who, a).is_some());

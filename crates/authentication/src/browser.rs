@@ -58,7 +58,7 @@ pub fn cleared() -> Vec<HeaderValue> {
     signed_out(true).headers.get_all(header::SET_COOKIE).iter().cloned().collect()
 }
 
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -185,12 +185,12 @@ pub(crate) fn left(to: &str) -> Reply {
         .fold(uncached(see_other(to)), |reply, line| reply.with(header::SET_COOKIE, line.to_str().unwrap_or_default()))
 }
 
-fn uncached(reply: Reply) -> Reply {
+pub(crate) fn uncached(reply: Reply) -> Reply {
     reply.with(header::CACHE_CONTROL, "no-store")
 }
 
 /// RFC 6265bis, 4.1.3.2: `__Host-` is kept only with Secure, Path=/ and no Domain.
-fn set(name: &str, value: &str, same_site: &str, lives: i64) -> String {
+pub(crate) fn set(name: &str, value: &str, same_site: &str, lives: i64) -> String {
     if kernel::sabotage::off("auth.session_cookie") {
         return format!("{name}={value}; Path=/; Max-Age={lives}");
     }

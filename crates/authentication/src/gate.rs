@@ -166,6 +166,23 @@ impl Authentication {
         Caller::known(&self.caller, site, Credential::Operator(name.into()))
     }
 
+    /// Whose session at the operators' pages a request shows. Whether they still stand in the register is not known here.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn at_desk(&self, headers: &HeaderMap, now: Time) -> Result<Option<String>, Failure> {
+        let Some(hash) = crate::operator::shown(headers) else { return Ok(None) };
+        let found = self.lookup.maybe(TenantId::HOUSE, &sql::DESK, (hash, now)).await?;
+        Ok(found.map(|(name,)| name))
+    }
+
+    /// The caller at the operators' pages; none: whoever asks is nobody there, whatever else they show.
+    #[must_use]
+    pub fn desk(&self, site: Site, name: Option<&str>) -> Caller {
+        let credential = name.map_or(Credential::None, |name| Credential::Desk(name.into()));
+        Caller::known(&self.caller, site, credential)
+    }
+
     /// Who acts at a tenant, by its roster as it is now.
     ///
     /// # Errors
@@ -180,6 +197,7 @@ impl Authentication {
         let (user, bound) = match tenant.caller().credential() {
             Credential::Job(name) => return Ok((Actor::System(name), false)),
             Credential::Operator(name) => return Ok((Actor::Operator(Arc::clone(name)), false)),
+            Credential::Desk(name) if id == TenantId::HOUSE => return Ok((Actor::Operator(Arc::clone(name)), false)),
             Credential::User { user, tenant: bound, .. } if !tenant.delivery() => (*user, *bound),
             _ => return Ok((Actor::Visitor, false)),
         };

@@ -18,6 +18,7 @@ mod jwks;
 mod jws;
 mod letter;
 mod mail_token;
+pub mod operator;
 mod pages;
 pub mod password;
 pub mod people;

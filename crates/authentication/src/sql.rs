@@ -53,6 +53,21 @@ pub fn tables() -> Vec<Table> {
             .int("expires_at")
             .opt_int("used_at")
             .index(["expires_at"]),
+        // `hash`: SHA-256 of the link's token, or of the cookie's.
+        Table::control("operator_link", "no: hashes in transit", "a day after expiry")
+            .blob("hash")
+            .text("operator")
+            .int("created_at")
+            .int("expires_at")
+            .opt_int("used_at")
+            .index(["expires_at"]),
+        Table::control("operator_session", "no: hashes and names of the team", "a day after its end")
+            .blob("hash")
+            .text("operator")
+            .int("created_at")
+            .int("expires_at")
+            .opt_int("ended_at")
+            .index(["expires_at"]),
     ]
 }
 
@@ -133,4 +148,24 @@ statements! {
     TOKENS_SPENT: Change<Control, (UserId, &'static str, Time)> =
         "UPDATE mail_token SET used_at = $3, data = NULL WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL";
     TOKENS_PURGE: Change<Control, (Time,)> = "DELETE FROM mail_token WHERE expires_at < $1";
+
+    // The team's own people, in a browser.
+    LINK_PUT: Change<Control, ([u8; 32], String, Time, Time)> =
+        "INSERT INTO operator_link (hash, operator, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+    LINK: Query<Control, ([u8; 32],), (String, Time, Option<Time>)> =
+        "SELECT operator, expires_at, used_at FROM operator_link WHERE hash = $1";
+    LINK_USE: Change<Control, ([u8; 32], Time)> =
+        "UPDATE operator_link SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2";
+    DESK_PUT: Change<Control, ([u8; 32], String, Time, Time)> =
+        "INSERT INTO operator_session (hash, operator, created_at, expires_at) VALUES ($1, $2, $3, $4)";
+    DESK: Query<Control, ([u8; 32], Time), (String,)> =
+        "SELECT operator FROM operator_session WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2";
+    DESK_END: Change<Control, ([u8; 32], Time)> =
+        "UPDATE operator_session SET ended_at = $2 WHERE hash = $1 AND ended_at IS NULL";
+    DESK_END_ALL: Change<Control, (String, Time)> =
+        "UPDATE operator_session SET ended_at = $2 WHERE operator = $1 AND ended_at IS NULL";
+    LINK_END_ALL: Change<Control, (String, Time)> =
+        "UPDATE operator_link SET used_at = $2 WHERE operator = $1 AND used_at IS NULL";
+    LINKS_PURGE: Change<Control, (Time,)> = "DELETE FROM operator_link WHERE expires_at < $1";
+    DESKS_PURGE: Change<Control, (Time,)> = "DELETE FROM operator_session WHERE expires_at < $1";
 }

@@ -33,7 +33,7 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     std::iter::once(line(head.to_vec())).chain(body).collect::<Vec<_>>().join("\n")
 }
 
-/// `keys status`.
+/// `keys status`: fails when a root key is older than keys may be.
 pub fn status(data: &Path, operator: &str) -> Result<ExitCode, ExitCode> {
     let told = client::ask(data, &json!({"do": "keys.status", "as": operator}))?;
     let every = text(&told, "rotate_days");
@@ -47,17 +47,38 @@ pub fn status(data: &Path, operator: &str) -> Result<ExitCode, ExitCode> {
                 Some(n) if n > 0 => format!("{} ({n} keys under another)", text(r, "root")),
                 _ => text(r, "root"),
             };
-            vec![text(r, "region"), root, text(r, "versions"), text(r, "following"), text(r, "retired"), age]
+            let since = match (text(r, "root_days"), over(r)) {
+                (days, true) => format!("{days} days, TOO OLD"),
+                (days, false) => format!("{days} of {every} days"),
+            };
+            vec![text(r, "region"), root, since, text(r, "versions"), text(r, "following"), text(r, "retired"), age]
         })
         .collect();
-    screen::print(&table(&["region", "root", "keys", "being replaced", "retired", "oldest key in use"], &rows));
+    let head = ["region", "root", "in force", "keys", "being replaced", "retired", "oldest key in use"];
+    screen::print(&table(&head, &rows));
     let left: Vec<Vec<String>> = items(&told, "left")
         .map(|l| vec![text(l, "slug"), text(l, "version"), text(l, "values"), text(l, "tenant")])
         .collect();
     if !left.is_empty() {
         screen::print(&format!("\n{}", table(&["tenant", "key", "values left", "id"], &left)));
     }
-    Ok(ExitCode::SUCCESS)
+    let old: Vec<&Value> = items(&told, "regions").filter(|r| over(r)).collect();
+    for region in &old {
+        let name = text(region, "region");
+        let next = match region.get("root_turns").and_then(Value::as_bool) {
+            Some(true) => "the key service has not turned it: see the log".to_owned(),
+            _ => format!(
+                "put the next one into VOUCHSAFE_ROOT_{}_NEXT, start anew, then `keys rotate --root`",
+                name.to_uppercase().replace('-', "_")
+            ),
+        };
+        screen::print(&format!("\n{name}: the root key is older than {every} days; {next}"));
+    }
+    Ok(if old.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn over(region: &Value) -> bool {
+    region.get("root_over").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// `keys rotate`.

@@ -22,7 +22,8 @@ pub struct Binding<'b> {
 }
 
 /// A holder of one region's root key. To add one: wrap and unwrap 32 bytes, bound to the [`Binding`] in whatever way the
-/// holder knows associated data, and never let the root itself out.
+/// holder knows associated data, and never let the root itself out; then name its addresses in `server`'s settings. One that
+/// lives elsewhere says so and turns its root when told to.
 pub trait Kms: Send + Sync + 'static {
     /// Public name of the root: stored beside every key it wrapped, so that another root is told from damage.
     fn name(&self) -> &str;
@@ -36,6 +37,23 @@ pub trait Kms: Send + Sync + 'static {
     /// # Errors
     /// As [`Kms::wrap`].
     fn unwrap<'a>(&'a self, wrapped: &'a [u8], binding: Binding<'a>) -> Answer<'a, Option<Secret>>;
+    /// Whether the root is kept elsewhere: then what it opened is believed for a while only
+    /// ([`crate::KEPT`]), and the root can be told to follow itself ([`Kms::turn`]).
+    fn elsewhere(&self) -> bool {
+        false
+    }
+    /// Follows the root by a new version under the same name. What older versions wrapped still unwraps. `false`: it
+    /// cannot, and a person brings the next root.
+    ///
+    /// # Errors
+    /// As [`Kms::wrap`].
+    fn turn(&self) -> Answer<'_, bool> {
+        Box::pin(async { Ok(false) })
+    }
+    /// Version of the root that wrapped these bytes; 0 where roots have none.
+    fn version(&self, _wrapped: &[u8]) -> u32 {
+        0
+    }
 }
 
 /// A root key of 32 bytes from the environment or a file. Wraps with AES-256-KWP (RFC 5649, NIST SP 800-38F) under a key

@@ -18,6 +18,9 @@
 //! - House blob (control's outbox): a blob under the house key's key for purpose `house` and context lp(purpose);
 //!   associated data ends in lp of region and purpose.
 //!
+//! A root's life: it is judged by its age, from the first start that used it. One in a key service is turned there at that
+//! age, and every key is wrapped by its new version; of any other root an operator brings the next.
+//!
 //! A key's life: made ([`Vault::next`]), followed by a newer one, retired when an index counts 0 values under it
 //! ([`Vault::left`]), destroyed when no copy can need it ([`Vault::destroy`]); sections say as data where sealed values lie
 //! ([`Column`]), and the sweeper seals them anew ([`Vault::renew`]).
@@ -36,6 +39,7 @@ mod kms;
 mod openpgp;
 mod random;
 mod ring;
+mod root;
 mod rotation;
 mod sealed;
 mod signer;
@@ -51,6 +55,8 @@ pub use claims::CLAIMS;
 pub use kms::{Answer, Binding, Kms, Local};
 pub use openpgp::TextKey;
 pub use random::OsRng;
+pub use ring::KEPT;
+pub use root::Root;
 pub use rotation::{Age, Aged, GRACE};
 pub use sealed::{Column, Columns, Form, Part, oldest};
 pub use signer::{Signer, verify_ed25519};

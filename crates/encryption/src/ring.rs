@@ -22,6 +22,12 @@ pub(crate) const CACHED: usize = 1024;
 /// How long a ring is believed before the newest version is asked for, in milliseconds: another node may have made one.
 pub(crate) const BELIEVED: i64 = 5_000;
 
+/// How long keys that a key service opened are used without it, in milliseconds. It is asked again after half of that; a
+/// service that is down for longer than the other half stops what needs the tenant's key.
+pub const KEPT: i64 = 3_600_000;
+/// Between two tries while it does not answer, in milliseconds.
+const PAUSE: i64 = 30_000;
+
 /// One tenant's keys: (version, key), in order of version, and the version that seals.
 pub(crate) struct Ring {
     pub(crate) region: String,
@@ -30,6 +36,10 @@ pub(crate) struct Ring {
     /// How many are not retired.
     pub(crate) unretired: i64,
     pub(crate) checked: AtomicI64,
+    /// When a key service opened them; none: the root is here.
+    pub(crate) opened: Option<Time>,
+    /// When it was asked for the last time.
+    pub(crate) asked: AtomicI64,
     /// Ciphers of fields, made ready.
     pub(crate) ready: Mutex<Vec<Ready>>,
 }
@@ -64,6 +74,12 @@ impl Ring {
         let of = (version, purpose.to_owned(), spot.collection.to_owned(), spot.field.to_owned());
         ready.push(Ready { of, cipher: Arc::clone(&cipher) });
         Ok(cipher)
+    }
+    /// Whether the key service is to be asked again, and whether the ring may be used if it does not answer.
+    fn stale(&self, now: Time) -> Option<bool> {
+        let age = now.0.saturating_sub(self.opened?.0);
+        let waited = now.0.saturating_sub(self.asked.load(Ordering::Relaxed)) >= PAUSE;
+        (age >= KEPT || age >= KEPT / 2 && waited).then_some(age < KEPT)
     }
     fn fresh(&self, now: Time) -> bool {
         (0..BELIEVED).contains(&(now.0 - self.checked.load(Ordering::Relaxed)))
@@ -107,6 +123,13 @@ impl Vault {
     pub(crate) async fn current(&self, tenant: TenantId) -> Result<Arc<Ring>, Failure> {
         let now = self.0.clock.now();
         let cached = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).get(tenant);
+        if let Some((ring, usable)) = cached.as_ref().and_then(|ring| Some((ring, ring.stale(now)?))) {
+            ring.asked.store(now.0, Ordering::Relaxed);
+            return match self.load(tenant).await {
+                Err(_) if usable => Ok(Arc::clone(ring)),
+                other => other,
+            };
+        }
         let ring = match cached {
             Some(ring) if ring.fresh(now) => ring,
             Some(ring) => {
@@ -142,6 +165,7 @@ impl Vault {
         let none = || Failure::internal("encryption: the tenant has no key");
         let (last, _) = wrapped.iter().rfind(|(_, retired)| !retired).ok_or_else(none)?;
         let mut keys = Vec::with_capacity(wrapped.len());
+        let elsewhere = self.holders(&last.region)?.iter().any(|holder| holder.elsewhere());
         for (key, _) in &wrapped {
             keys.push((key.version, unwrap(key, self.holders(&key.region)?).await?));
         }
@@ -152,6 +176,8 @@ impl Vault {
             live: last.version,
             unretired: i64::try_from(unretired).unwrap_or(i64::MAX),
             checked: AtomicI64::new(checked),
+            opened: elsewhere.then_some(Time(checked)),
+            asked: AtomicI64::new(checked),
             ready: Mutex::default(),
         });
         self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tenant, Arc::clone(&ring));

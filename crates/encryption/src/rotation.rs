@@ -1,7 +1,7 @@
 //! A key's life: made, followed by a newer one, retired when nothing is sealed under it, destroyed when no copy needs it.
 //! Each step is a piece of a batch; every step may be cut off anywhere and is taken up again.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use kernel::{Failure, TenantId, Time, Write};
 use serde::Serialize;
@@ -193,7 +193,20 @@ impl Vault {
             return Ok(0);
         }
         let done = rows.len();
-        let mut batch = tx.batch::<Control>(format!("region/{region}")).fact("keys", done.to_string());
+        let batch = tx.batch::<Control>(format!("region/{region}")).fact("keys", done.to_string());
+        self.wrap_anew(batch, region, rows).await?.commit().await?;
+        Ok(done)
+    }
+
+    /// Adds to a batch that these stored keys (tenant, version, root, wrapped, made) are wrapped by the root in force, in
+    /// the key folder first.
+    pub(crate) async fn wrap_anew(
+        &self,
+        mut batch: Batch<Control>,
+        region: &str,
+        rows: Vec<(String, u32, String, Vec<u8>, i64)>,
+    ) -> Result<Batch<Control>, Failure> {
+        let holder = Arc::clone(self.holder(region)?);
         for (tenant, version, root, wrapped, at) in rows {
             let tenant: TenantId = tenant.parse().map_err(|()| Failure::internal("encryption: a key of nobody"))?;
             let was = Wrapped {
@@ -211,8 +224,7 @@ impl Vault {
             blocking(move || keyfile::replace(&inner.folder, &file)).await?;
             batch = batch.any(&sql::REWRAP, (now.wrapped, now.root, tenant.to_string(), version, root));
         }
-        batch.commit().await?;
-        Ok(done)
+        Ok(batch)
     }
 
     /// What can be told of every region's keys.
@@ -222,6 +234,8 @@ impl Vault {
     pub async fn ages(&self) -> Result<Vec<Age>, Failure> {
         let rows = self.0.lookup.all(TenantId::HOUSE, &sql::AGES, ()).await?;
         let roots = self.0.lookup.all(TenantId::HOUSE, &sql::ROOTS, ()).await?;
+        let known = rows.iter().filter_map(|(_, _, _, made, _)| *made).min();
+        self.0.oldest.store(known.unwrap_or(i64::MIN), Ordering::Relaxed);
         self.regions()
             .map(|region| {
                 let root = self.holder(region)?.name().to_owned();
@@ -234,6 +248,13 @@ impl Vault {
                 Ok(Age { region, root, versions, retired, following, made: made.map(Time), elsewhere })
             })
             .collect()
+    }
+
+    /// When the oldest of all tenants' newest keys was made, as [`Vault::ages`] last saw it; none before, and while there is
+    /// no tenant. Every tenant has a key at least as new.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Time> {
+        Some(self.0.oldest.load(Ordering::Relaxed)).filter(|at| *at != i64::MIN).map(Time)
     }
 
     pub(crate) async fn rows(&self, tenant: TenantId) -> Result<Vec<(Wrapped, bool)>, Failure> {

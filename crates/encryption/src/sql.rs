@@ -23,6 +23,12 @@ pub fn tables() -> Vec<Table> {
         .opt_int("retired_at")
         .key(2)
         .index(["retired_at", "created_at"]),
+        Table::control("root_since", "never: names of root keys do not leave the region", "never: one row per root key")
+            .text("region")
+            .text("root")
+            .int("version")
+            .int("since")
+            .key(2),
     ]
 }
 
@@ -70,6 +76,20 @@ statements! {
     ELSEWHERE: Query<Control, (String, String, String), (String, u32, String, Vec<u8>, i64)> =
         "SELECT tenant, version, root, wrapped, created_at FROM tenant_key \
          WHERE region = $1 AND root <> $2 AND tenant >= $3 ORDER BY tenant, version LIMIT 100";
+    /// Keys that a root wrapped, whichever version of it: region, root, behind a tenant.
+    UNDER: Query<Control, (String, String, String), (String, u32, String, Vec<u8>, i64)> =
+        "SELECT tenant, version, root, wrapped, created_at FROM tenant_key \
+         WHERE region = $1 AND root = $2 AND tenant > $3 ORDER BY tenant, version LIMIT 100";
+    /// Since when roots are in force: region, root, version, moment.
+    SINCE: Query<Control, (), (String, String, u32, i64)> =
+        "SELECT region, root, version, since FROM root_since ORDER BY region, since";
+    /// A root, or the next version of one: region, root, version, moment.
+    NOTE: Change<Control, (String, String, u32, i64)> =
+        "INSERT INTO root_since (region, root, version, since) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (region, root) DO UPDATE SET version = excluded.version, since = excluded.since";
+    /// When the first key was made that a root wraps: region, root.
+    FIRST: Query<Control, (String, String), (Option<i64>,)> =
+        "SELECT MIN(created_at) FROM tenant_key WHERE region = $1 AND root = $2";
     /// A key wrapped anew: wrapped, root, tenant, version, root it had.
     REWRAP: Change<Control, (Vec<u8>, String, String, u32, String)> =
         "UPDATE tenant_key SET wrapped = $1, root = $2 WHERE tenant = $3 AND version = $4 AND root = $5";

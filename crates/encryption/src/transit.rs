@@ -2,7 +2,8 @@
 //!
 //! `POST /v1/MOUNT/encrypt/KEY {plaintext, associated_data}` and `POST /v1/MOUNT/decrypt/KEY {ciphertext,
 //! associated_data}`, all base64; the binding is the associated data (JSON), so the key must be of an AEAD type
-//! (`aes256-gcm96`, the default).
+//! (`aes256-gcm96`, the default). `POST /v1/MOUNT/keys/KEY/rotate` when the root has reached its age: the policy of the
+//! token allows `update` on these three paths and nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +41,7 @@ pub struct Transit {
 /// What does not stand in the address: `VAULT_TOKEN`, `VAULT_NAMESPACE`, and the authorities of `VAULT_CACERT` (DER).
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// Token of the holder's own policy: encrypt and decrypt on the one key.
+    /// Token of the holder's own policy: encrypt, decrypt and rotate on the one key.
     pub token: Secret,
     /// Namespace, where there are any.
     pub namespace: Option<String>,
@@ -94,26 +95,32 @@ impl Transit {
         })
     }
 
-    /// The member `data` of the answer; `None` when the service says that the request does not fit (400).
-    async fn call(&self, verb: &str, body: &Value) -> Result<Option<Value>, Failure> {
-        let asked = tokio::time::timeout(PATIENCE, self.exchange(verb, body)).await;
-        let (status, answer) = asked.map_err(|_| words("no answer within 5 s"))??;
+    /// The member `data` of the answer; `None` when the service says that the request does not fit (400). `path` is below
+    /// the mount.
+    async fn call(&self, path: &str, body: &Value) -> Result<Option<Value>, Failure> {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(path, body)).await;
+        let (status, answer) = asked.map_err(|_| self.away("no answer within 5 s"))??;
         match status {
-            StatusCode::OK => Ok(answer.get("data").cloned()),
+            StatusCode::OK => Ok(Some(answer.get("data").cloned().unwrap_or_default())),
+            StatusCode::NO_CONTENT => Ok(Some(Value::Null)),
             StatusCode::BAD_REQUEST => Ok(None),
             // The service's own words may name paths and policies: they stay there.
-            other => Err(words(format!("{verb} answered {}", other.as_u16()))),
+            other => Err(words(format!("{path} answered {}", other.as_u16()))),
         }
     }
 
-    async fn exchange(&self, verb: &str, body: &Value) -> Result<(StatusCode, Value), Failure> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(words)?;
+    fn away(&self, why: impl std::fmt::Display) -> Failure {
+        words(format!("{}:{}, which holds the root key, cannot be reached: {why}", self.host, self.port))
+    }
+
+    async fn exchange(&self, path: &str, body: &Value) -> Result<(StatusCode, Value), Failure> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.away(e))?;
         match &self.tls {
-            None => self.over(stream, verb, body).await,
+            None => self.over(stream, path, body).await,
             Some(config) => {
                 let name = rustls::pki_types::ServerName::try_from(self.host.clone()).map_err(words)?;
-                let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(words)?;
-                self.over(stream, verb, body).await
+                let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+                self.over(secured.map_err(|e| self.away(e))?, path, body).await
             }
         }
     }
@@ -121,12 +128,12 @@ impl Transit {
     async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
-        verb: &str,
+        path: &str,
         body: &Value,
     ) -> Result<(StatusCode, Value), Failure> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.away(e))?;
         let driver = tokio::spawn(connection);
-        let mut request = Request::post(format!("/v1/{}/{verb}/{}", self.mount, self.key))
+        let mut request = Request::post(format!("/v1/{}/{path}", self.mount))
             .header(header::HOST, format!("{}:{}", self.host, self.port))
             .header(header::CONTENT_TYPE, "application/json")
             .header("x-vault-request", "true")
@@ -135,7 +142,7 @@ impl Transit {
             request = request.header("x-vault-namespace", namespace);
         }
         let request = request.body(Full::new(Bytes::from(body.to_string()))).map_err(words)?;
-        let response = sender.send_request(request).await.map_err(words)?;
+        let response = sender.send_request(request).await.map_err(|e| self.away(e))?;
         let status = response.status();
         let bytes = Limited::new(response.into_body(), LONGEST).collect().await.map_err(words)?.to_bytes();
         driver.abort();
@@ -168,7 +175,7 @@ impl Kms for Transit {
     fn wrap<'a>(&'a self, key: &'a Secret, binding: Binding<'a>) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let body = json!({"plaintext": STANDARD.encode(key.expose()), "associated_data": associated(binding)});
-            let data = self.call("encrypt", &body).await?.ok_or_else(|| words("encrypt was refused"))?;
+            let data = self.call(&format!("encrypt/{}", self.key), &body).await?.ok_or_else(|| words("encrypt was refused"))?;
             let text = data.get("ciphertext").and_then(Value::as_str).filter(|t| t.contains(':'));
             text.map(|t| t.as_bytes().to_vec()).ok_or_else(|| words("encrypt answered without a ciphertext"))
         })
@@ -177,11 +184,26 @@ impl Kms for Transit {
         Box::pin(async move {
             let Ok(text) = std::str::from_utf8(wrapped) else { return Ok(None) };
             let body = json!({"ciphertext": text, "associated_data": associated(binding)});
-            let Some(data) = self.call("decrypt", &body).await? else { return Ok(None) };
+            let Some(data) = self.call(&format!("decrypt/{}", self.key), &body).await? else { return Ok(None) };
             let plain = data.get("plaintext").and_then(Value::as_str);
             let plain = plain.ok_or_else(|| words("decrypt answered without a plaintext"))?;
             Ok(STANDARD.decode(plain).ok().map(Secret::new))
         })
+    }
+    fn elsewhere(&self) -> bool {
+        true
+    }
+    fn turn(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let turned = self.call(&format!("keys/{}/rotate", self.key), &json!({})).await?;
+            turned.map(|_| true).ok_or_else(|| words("rotate was refused"))
+        })
+    }
+    /// `vault:vN:...`
+    fn version(&self, wrapped: &[u8]) -> u32 {
+        let text = std::str::from_utf8(wrapped).ok();
+        let number = text.and_then(|text| text.split(':').nth(1)?.strip_prefix('v'));
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
 };
 
 use futures_util::FutureExt as _;
@@ -19,6 +19,7 @@ use crate::{
     keyfile,
     kms::{Binding, Kms, Local},
     ring::Cache,
+    root::Root,
     sql,
     tenant_key::{Wrapped, unwrap, wrap_new},
 };
@@ -87,6 +88,10 @@ pub(crate) struct Inner {
     house: Mutex<BTreeMap<&'static str, Secret>>,
     openings: Mutex<BTreeMap<String, u64>>,
     pub(crate) journal: Journal,
+    /// See [`Vault::oldest`]; the least number: not known.
+    pub(crate) oldest: AtomicI64,
+    /// Since when each region's root is in force, as last read.
+    pub(crate) roots: Mutex<Vec<Root>>,
 }
 
 pub(crate) fn unopened() -> Failure {
@@ -141,7 +146,8 @@ impl Vault {
         }
         let journal = Journal::read(&folder)?;
         let (cache, house, openings) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let inner = Inner { lookup, regions, folder, rng, clock, cache, house, openings, journal };
+        let (oldest, roots) = (AtomicI64::new(i64::MIN), Mutex::default());
+        let inner = Inner { lookup, regions, folder, rng, clock, cache, house, openings, journal, oldest, roots };
         let vault = Self(Arc::new(inner));
         for region in &vault.0.regions {
             vault.take_house_key(region).await?;

@@ -127,6 +127,8 @@ pub enum Credential {
     Job(&'static str),
     /// The command line, acting for the named operator.
     Operator(Arc<str>),
+    /// The named operator in a browser, at the operators' pages.
+    Desk(Arc<str>),
 }
 
 /// The site and the verified credential (or none).
@@ -287,12 +289,17 @@ impl Principal {
     pub const fn at(&self) -> Time {
         self.tenant.caller.site.peer.at
     }
+    /// The host they came to.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.tenant.caller.site.place
+    }
     /// Through which door they came.
     #[must_use]
     pub const fn source(&self) -> Source {
         match self.tenant.caller.credential {
             Credential::None => Source::Public,
-            Credential::User { cookie: true, .. } => Source::Browser,
+            Credential::User { cookie: true, .. } | Credential::Desk(_) => Source::Browser,
             Credential::User { .. } => Source::Api,
             Credential::Job(_) => Source::Job,
             Credential::Operator(_) => Source::Admin,

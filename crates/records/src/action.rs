@@ -69,7 +69,7 @@ pub(crate) fn proved(plan: &Plan, principal: &Principal) -> Result<(), Failure> 
     let lately = match principal.credential() {
         Credential::User { proved, .. } => principal.at().since(*proved) <= window.0,
         Credential::Job(_) | Credential::Operator(_) => true,
-        Credential::None => false,
+        Credential::None | Credential::Desk(_) => false,
     };
     if lately { Ok(()) } else { Err(Failure::Refused(Reason::StepUp)) }
 }

@@ -58,6 +58,7 @@ pub(crate) fn advisories(settings: &Settings, clock: &dyn Clock) -> Result<Optio
 pub(crate) fn figures(settings: &Settings, app: &App, started: Time) -> disclosure::Live {
     let given = app.regions.first().filter(|r| settings::resolve(settings, &r.root_key).is_some());
     let keys = match given.map(|r| &r.root_key) {
+        _ if app.regions.first().is_some_and(|r| settings::in_service(settings, r)) => "a key service",
         Some(manifest::Pointer::Env(_)) => "the environment of the program",
         Some(manifest::Pointer::File(_)) => "a file outside the database",
         Some(manifest::Pointer::Kms(_)) => "a key service",

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use encryption::{Aged, GRACE};
 use kernel::{Action, Failure, Permit, TenantId, Time, Write, may};
+use monitoring::Level;
 use serde_json::{Value, json};
 use store::{Apply, Control, Tx};
 
@@ -14,6 +15,9 @@ use crate::Server;
 pub(crate) const KEEPER: (&str, Action) = ("keys.keep", may("house", "keys"));
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often it looks at roots, and at the ages of keys; in milliseconds.
+const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
 /// Between two slices of one tenant: its writers are served in between.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -25,8 +29,15 @@ pub(crate) fn start(server: &Arc<Server>) {
         if let Err(failure) = settle(&server).await {
             told(&failure, TenantId::HOUSE);
         }
+        let mut looked = Looked::default();
         loop {
-            for step in [rotate_due(&server).await, sweep(&server).await, destroy(&server).await] {
+            for step in [
+                rotate_due(&server).await,
+                sweep(&server).await,
+                destroy(&server).await,
+                roots(&server, &mut looked).await,
+                measure(&server, &mut looked).await,
+            ] {
                 if let Err(failure) = step {
                     told(&failure, TenantId::HOUSE);
                 }
@@ -34,6 +45,82 @@ pub(crate) fn start(server: &Arc<Server>) {
             let _either = tokio::time::timeout(LOOK, server.rotate.notified()).await;
         }
     });
+}
+
+/// When it looked at what changes slowly.
+#[derive(Default)]
+struct Looked {
+    roots: Option<Time>,
+    ages: Option<Time>,
+}
+
+fn due(last: &mut Option<Time>, now: Time, every: i64) -> bool {
+    let due = last.is_none_or(|at| !(0..every).contains(&(now.0 - at.0)));
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+/// The figure for the trust page: soon after a rotation, and every minute.
+async fn measure(server: &Server, looked: &mut Looked) -> Result<(), Failure> {
+    let now = server.clock.now();
+    let rotated = server.vault.oldest().is_none_or(|at| now.0 - at.0 >= server.app.encryption.rotate.0);
+    if due(&mut looked.ages, now, MINUTE) || rotated {
+        server.vault.ages().await?;
+    }
+    Ok(())
+}
+
+/// Every root's age: noted at its first start; one that a key service holds is turned there in time, any other that is too
+/// old is told of once an hour.
+async fn roots(server: &Server, looked: &mut Looked) -> Result<(), Failure> {
+    let (now, age) = (server.clock.now(), server.app.encryption.rotate.0);
+    if !due(&mut looked.roots, now, HOUR) {
+        return Ok(());
+    }
+    let (roots, fresh) = server.vault.roots().await?;
+    for root in fresh {
+        note(server, "keys.root_seen", &root).await?;
+    }
+    if kernel::sabotage::off("vault.rotation") {
+        return Ok(());
+    }
+    for root in roots.iter().filter(|root| root.over(now, age)) {
+        let turned = if root.turns { server.vault.turn(root).await? } else { None };
+        match turned {
+            Some(turned) => {
+                follow_root(server, &turned).await?;
+                note(server, "keys.root_turned", &turned).await?;
+            }
+            None => server.monitor.event(
+                Level::Warn,
+                None,
+                None,
+                "a root key is older than keys may be",
+                vec![("region", root.region.clone().into()), ("days", root.days(now).into())],
+            ),
+        }
+    }
+    server.vault.roots().await.map(drop)
+}
+
+async fn note(server: &Server, event: &'static str, root: &encryption::Root) -> Result<(), Failure> {
+    let batch = tx(server, TenantId::HOUSE, event).await?.batch::<Control>(format!("region/{}", root.region));
+    let batch = batch.fact("root", root.name.clone()).fact("version", root.version.to_string());
+    server.vault.note(batch, root).commit().await.map(drop)
+}
+
+/// What an older version of the root wrapped is wrapped by the newest. It is noted afterwards: what was cut off is done
+/// again.
+async fn follow_root(server: &Server, root: &encryption::Root) -> Result<(), Failure> {
+    let mut after = String::new();
+    loop {
+        let tx = tx(server, TenantId::HOUSE, "keys.rewrapped").await?;
+        let Some((end, _)) = server.vault.follow_root(tx, root, &after).await? else { return Ok(()) };
+        after = end;
+        tokio::time::sleep(BREATH).await;
+    }
 }
 
 async fn tx(server: &Server, tenant: TenantId, event: &'static str) -> Result<Tx<Write>, Failure> {
@@ -208,10 +295,14 @@ pub(crate) async fn status(server: &Server) -> Result<Value, Failure> {
     let (now, rotate) = (server.clock.now(), server.app.encryption.rotate.0);
     let days = |since: Time| (now.0 - since.0).div_euclid(86_400_000);
     let mut regions = Vec::new();
+    let (roots, _) = server.vault.roots().await?;
     for age in server.vault.ages().await? {
+        let root = roots.iter().find(|root| root.region == age.region);
         regions.push(json!({
             "region": age.region, "root": age.root, "versions": age.versions, "retired": age.retired,
             "following": age.following, "elsewhere": age.elsewhere, "age_days": age.made.map(days),
+            "root_days": root.map(|root| root.days(now)), "root_turns": root.is_some_and(|root| root.turns),
+            "root_over": root.is_some_and(|root| root.over(now, rotate)),
         }));
     }
     let mut left = Vec::new();

@@ -122,12 +122,7 @@ pub(crate) fn roots(settings: &Settings, app: &App, kept: &mut Kept, rng: &dyn R
             None if settings.development() => {
                 Secret::new(kept.value(&name, || hex::encode(rng.array::<32>()))?.into_bytes())
             }
-            None => {
-                return Err(format!(
-                    "{path}: {} is not there (64 hex digits; {name} is looked at too)",
-                    named(&region.root_key)
-                ));
-            }
+            None => return Err(missing(settings, &path, &region.root_key, &name)),
         };
         let next = self::given(settings, &region.root_key, &name, "_NEXT");
         let mut holders = Vec::new();
@@ -143,13 +138,52 @@ pub(crate) fn roots(settings: &Settings, app: &App, kept: &mut Kept, rng: &dyn R
     Ok(regions)
 }
 
+/// Whether a `kms:` pointer names a service that is spoken here, and there is a token for it.
+fn reachable(settings: &Settings, address: &str) -> bool {
+    address.contains("://") && settings.environment.contains_key("VAULT_TOKEN")
+}
+
+/// Whether a region's root key is in a key service.
+pub(crate) fn in_service(settings: &Settings, region: &manifest::Region) -> bool {
+    let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
+    let text = given(settings, &region.root_key, &name, "");
+    text.is_some_and(|text| text.expose().starts_with(b"kms:"))
+}
+
+/// Regions whose key service is not spoken here, or has no token: a development server uses roots of its own instead.
+pub(crate) fn replaced(settings: &Settings, app: &App) -> Vec<String> {
+    let other = |r: &&manifest::Region| matches!(r.root_key, Pointer::Kms(_)) && !in_service(settings, r);
+    let named = |r: &manifest::Region| format!("regions.{}.root_key: {}", r.id, named(&r.root_key));
+    if settings.development() { app.regions.iter().filter(other).map(named).collect() } else { Vec::new() }
+}
+
+fn missing(settings: &Settings, path: &str, pointer: &Pointer, name: &str) -> String {
+    let said = named(pointer);
+    match pointer {
+        Pointer::Kms(address) if address.contains("://") && !settings.environment.contains_key("VAULT_TOKEN") => {
+            format!("{path}: {said} needs VAULT_TOKEN; {name} is looked at too")
+        }
+        Pointer::Kms(address) => {
+            let service = address.split('/').next().unwrap_or_default();
+            format!(
+                "{path}: {said}: no client for the key service \"{service}\" is built in. Set {name} to \
+                 kms:https://HOST:8200/MOUNT/KEY (Vault or OpenBao, with VAULT_TOKEN) or to 64 hex digits, or implement \
+                 `encryption::Kms` for {service} and name it in `server::settings`"
+            )
+        }
+        Pointer::Env(_) | Pointer::File(_) => {
+            format!("{path}: {said} is not there (64 hex digits; {name} is looked at too)")
+        }
+    }
+}
+
 /// The text of a root: what the pointer names, else the variable of the region.
 fn given(settings: &Settings, pointer: &Pointer, name: &str, ending: &str) -> Option<Secret> {
     let variable = |name: &str| resolve(settings, &Pointer::Env(format!("{name}{ending}")));
     let pointed = match pointer {
         Pointer::Env(name) => variable(name),
         Pointer::File(path) => resolve(settings, &Pointer::File(format!("{path}{ending}"))),
-        Pointer::Kms(address) if ending.is_empty() && settings.environment.contains_key("VAULT_TOKEN") => {
+        Pointer::Kms(address) if ending.is_empty() && reachable(settings, address) => {
             Some(Secret::new(format!("kms:{address}")))
         }
         Pointer::Kms(_) => None,
@@ -198,7 +232,7 @@ pub(crate) fn named(pointer: &Pointer) -> String {
 
 /// Features that are off because what they point to is not there, for the ready screen.
 pub(crate) fn off(settings: &Settings, app: &App) -> Vec<String> {
-    let mut off = Vec::new();
+    let mut off = replaced(settings, app);
     for hook in &app.webhooks_in {
         if hook.secrets.iter().all(|s| resolve(settings, s).is_none()) {
             off.push(format!("webhooks.in.{}", hook.id));

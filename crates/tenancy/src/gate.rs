@@ -98,6 +98,14 @@ impl Tenancy {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
+    /// Whether a tenant was made to be tested.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn made_for_tests(&self, id: TenantId) -> Result<bool, Failure> {
+        Ok(self.lookup.maybe(TenantId::HOUSE, &sql::CANARY, (id,)).await?.is_some())
+    }
+
     /// Where the server answers.
     #[must_use]
     pub fn hosts(&self) -> &Hosts {

@@ -98,6 +98,28 @@ pub async fn memberships<M: Mode>(tx: &Tx<M>, app: &App, user: UserId) -> Result
     Ok(rows.into_iter().filter_map(line).collect())
 }
 
+/// How many hold a role at a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holders {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name in addresses.
+    pub slug: String,
+    /// The role's id.
+    pub role: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// How many hold each role at each tenant, by tenant; who is suspended holds nothing. For reviews of accesses.
+///
+/// # Errors
+/// Those of the store.
+pub async fn holders<M: Mode>(tx: &Tx<M>) -> Result<Vec<Holders>, Failure> {
+    let rows = tx.all(&sql::HOLDERS, ()).await?;
+    Ok(rows.into_iter().map(|(tenant, slug, role, count)| Holders { tenant, slug, role, count }).collect())
+}
+
 /// The tenant's members behind `after` (none: from the first), at most `limit`, in order of id.
 ///
 /// # Errors

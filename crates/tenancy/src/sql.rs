@@ -55,6 +55,8 @@ statements! {
     CANARIES: Query<Control, (Time,), (TenantId,)> =
         "SELECT id FROM tenant WHERE canary = 1 AND status <> 'deleted' AND created_at < $1 ORDER BY created_at, id LIMIT 200";
 
+    CANARY: Query<Control, (TenantId,), (TenantId,)> = "SELECT id FROM tenant WHERE id = $1 AND canary = 1";
+
     // Lives of tenants.
     FOUND: Change<Control, Vec<store::Value>> =
         "INSERT INTO tenant (id, slug_key, slug, name, region, status, owners, modules, canary, created_at, claim_by)
@@ -86,6 +88,11 @@ statements! {
         "UPDATE member_index SET suspended = $5 WHERE tenant = $1 AND user_id = $2 AND role = $3 AND suspended = $4";
     LEAVE: Change<Control, (TenantId, UserId, &'static str, bool)> =
         "DELETE FROM member_index WHERE tenant = $1 AND user_id = $2 AND role = $3 AND suspended = $4";
+    /// Tenant, slug, role, how many hold it and may act; the largest holdings first. No canaries: nobody's access.
+    HOLDERS: Query<Control, (), (TenantId, String, String, i64)> =
+        "SELECT t.id, t.slug, m.role, COUNT(*) AS held FROM member_index m JOIN tenant t ON t.id = m.tenant
+         WHERE m.suspended = 0 AND t.canary = 0 AND t.status <> 'deleted' GROUP BY t.id, t.slug, m.role
+         ORDER BY t.slug, t.id, m.role";
     OWNER_MORE: Change<Control, (TenantId,)> =
         "UPDATE tenant SET owners = owners + 1 WHERE id = $1 AND status <> 'deleted'";
     OWNER_LESS: Change<Control, (TenantId,)> = "UPDATE tenant SET owners = owners - 1 WHERE id = $1 AND owners > 1";

@@ -1,6 +1,8 @@
 //! Pages: where one is, who belongs here, what each role may do, and the invited person's door.
 
+
 mod invitation;
+mod operators;
 mod overview;
 mod people;
 mod person;
@@ -20,6 +22,14 @@ pub(crate) fn routes(desk: &Arc<Means>) -> Vec<Route> {
     let again = || with(desk, person::person_again);
     let accept = post("member.joined", with(desk, invitation::accept));
     vec![
+        route("/operator/enter", may("operator", "enter"), "sign_in", get(with(desk, operators::door))),
+        route(
+            "/operator/enter",
+            may("operator", "enter"),
+            "sign_in",
+            post("operator.entered", with(desk, operators::enter)).redrawn(with(desk, operators::door_again)),
+        ),
+        route("/operator/leave", may("operator", "read"), "api", post("operator.left", with(desk, operators::leave))),
         route("/console", account, "api", get(with(desk, overview::overview))),
         route("/console/people", read, "api", get(with(desk, people::people))),
         route("/console/people/invite", manage, "api", invite),

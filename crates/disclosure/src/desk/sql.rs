@@ -35,6 +35,12 @@ pub(crate) fn tables() -> Vec<Table> {
             .text("name")
             .blob("print")
             .int("since"),
+        Table::control("departure", "names of the team", "never: the register is kept")
+            .text("id")
+            .text("name")
+            .int("left_at")
+            .int("told_at")
+            .index(["left_at"]),
     ]
 }
 
@@ -90,5 +96,11 @@ statements! {
     SECRET_SEEN: Change<Control, (String, Vec<u8>, Time)> =
         "INSERT INTO secret_seen (name, print, since) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET print = excluded.print, since = excluded.since";
+    /// Somebody of the team left: id, name, when, when it was recorded.
+    LEFT: Change<Control, (Id, String, Time, Time)> =
+        "INSERT INTO departure (id, name, left_at, told_at) VALUES ($1, $2, $3, $4)";
+    LEFT_AT: Query<Control, (), (Time,)> = "SELECT left_at FROM departure";
+    DEPARTURES: Query<Control, (i64,), (String, Time)> =
+        "SELECT name, left_at FROM departure ORDER BY left_at DESC, id LIMIT $1";
     SECRET_GONE: Change<Control, (String,)> = "DELETE FROM secret_seen WHERE name = $1";
 }

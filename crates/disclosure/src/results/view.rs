@@ -165,10 +165,18 @@ impl Disclosure {
         claim.text(&|name| Some(self.live(name)))
     }
 
+    /// Whole days since, rounded up: an age that is not passed.
+    fn aged(&self, since: Time) -> String {
+        let days = (self.means.clock.now().since(since).max(0) + DAY - 1) / DAY;
+        format!("{days} day{}", if days == 1 { "" } else { "s" })
+    }
+
     /// A measured figure, or words that say there is none.
     pub(crate) fn live(&self, name: &str) -> String {
         let known = match name {
             "advisories" => self.advisories().map(|a| a.open.len().to_string()),
+            "key_age" => self.means.vault.oldest().map(|made| self.aged(made)),
+            "root_age" => self.means.vault.roots_known().iter().map(|r| r.since).min().map(|since| self.aged(since)),
             _ => match name.strip_prefix("secret_age.") {
                 Some(secret) => self.secret_age(secret),
                 None => (self.means.live)(name),

@@ -281,6 +281,8 @@ fn the_cache_is_bounded_and_drops_the_least_used() {
             keys: Vec::new(),
             live: 1,
             unretired: 1,
+            opened: None,
+            asked: AtomicI64::new(0),
             checked,
             ready: Mutex::default(),
         })

@@ -8,12 +8,13 @@ use crate::{
 };
 
 /// Names the running server measures; `secret_age` takes the name of a metered secret.
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 10] = [
     "nodes",
     "build",
     "advisories",
     "key_age",
     "key_source",
+    "root_age",
     "blocklist_age",
     "archive_lag",
     "drill_time",
