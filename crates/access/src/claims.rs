@@ -11,4 +11,8 @@ pub const CLAIMS: &[Claim] = &[
         check: "access.row_visibility",
         keeps: "a grant that is limited to rows reaches the store as a predicate on every statement",
     },
+    Claim {
+        check: "gov.named_operators",
+        keeps: "a name acts from inside that stands in the register with a reason, an owner and a day within a year",
+    },
 ];

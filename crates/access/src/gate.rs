@@ -379,6 +379,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_browsers_operator_reaches_the_desk_and_no_tenant() {
+        let (house, access) = gate(false).await;
+        let desk = |home: Home| {
+            let who = bench::principal(&house.keys, home, Actor::Visitor, false, bench::START);
+            let site = kernel::Site::at(&house.keys.site, who.peer().clone(), who.place().clone());
+            let caller = kernel::Caller::known(&house.keys.caller, site, Credential::Desk("ann".into()));
+            let tenant = kernel::Tenant::found(&house.keys.tenant, caller, Arc::clone(who.home()));
+            Principal::known(&house.keys.principal, tenant, Actor::Operator("ann".into()), false)
+        };
+        for (resource, verb) in
+            [("operator", "read"), ("operator", "manage"), ("operator", "enter"), ("public", "read")]
+        {
+            assert_eq!(why(&access, &desk(apex()), resource, verb), None);
+        }
+        for (resource, verb) in [("house", "manage"), ("members", "manage"), ("audit", "read"), ("notes", "read")] {
+            assert_eq!(why(&access, &desk(apex()), resource, verb), Some(Failure::NotFound));
+            assert_eq!(why(&access, &desk(bench::home()), resource, verb), Some(Failure::NotFound));
+        }
+        assert_eq!(why(&access, &desk(bench::home()), "operator", "read"), Some(Failure::NotFound));
+        // The door is everybody's on the apex host, and nobody's elsewhere.
+        let visitor = |home| house.who(home, Actor::Visitor);
+        assert_eq!(why(&access, &visitor(apex()), "operator", "enter"), None);
+        assert_eq!(why(&access, &visitor(apex()), "operator", "read"), Some(Failure::NotFound));
+        assert_eq!(why(&access, &visitor(bench::home()), "operator", "enter"), Some(Failure::NotFound));
+    }
+
+    #[tokio::test]
     async fn a_refused_change_leaves_a_leaf_within_a_budget() {
         let (house, access) = gate(false).await;
         house.settle().await;

@@ -105,7 +105,9 @@ impl Standing {
             Self::Open | Self::Listed(_) => "",
             Self::Expired => "your day in the register of operators has come; somebody in it can add you again",
             Self::Unknown => "this name is not in the register of operators (`vouchsafe operator list`)",
-            Self::Deserted => "nobody in the register of operators is in force; add somebody (`vouchsafe operator add`)",
+            Self::Deserted => {
+                "nobody in the register of operators is in force; add somebody (`vouchsafe operator add`)"
+            }
         }
     }
 }
@@ -198,7 +200,10 @@ pub fn remove(batch: Batch<Control>, name: &str, by: &str, now: Time) -> Batch<C
 
 #[cfg(test)]
 mod tests {
+    use kernel::{Actor, Clock as _};
+
     use super::*;
+    use crate::bench::{Office, apex};
 
     #[test]
     fn a_name_acts_while_it_stands_in_the_register() {
@@ -243,5 +248,98 @@ mod tests {
         wrong(|n| n.owner = "  ".into());
         wrong(|n| n.expires = Time(0));
         wrong(|n| n.expires = Time(LONGEST + 1));
+    }
+
+    fn newcomer(name: &str, expires: Time) -> Newcomer {
+        let (reason, owner) = ("on call for the database".to_owned(), "Head of operations".to_owned());
+        Newcomer { name: name.into(), reason, owner, expires }
+    }
+
+    #[tokio::test]
+    async fn the_register_closes_behind_the_first_and_never_opens_again() {
+        let office = Office::open().await;
+        let (access, clock) = (&office.desk.access, &office.house.clock);
+        let now = || clock.now();
+        let tx =
+            |event| office.house.tx::<kernel::Write>(office.house.who(apex(), Actor::Operator("ann".into())), event);
+        let batch = |event| tx(event).batch::<Control>("operator");
+        let add = async |name: &str, days: i64| {
+            let new = newcomer(name, now().plus(days * DAY));
+            add(batch("operator.added"), office.desk.rng.as_ref(), &new, "ann", now())?.commit().await
+        };
+        assert_eq!(access.standing("anybody", now()).await, Ok(Standing::Open));
+        add("ann", 2).await.unwrap();
+        add("bob", 9).await.unwrap();
+        assert!(matches!(add("ann", 5).await, Err(Failure::Conflict(_))));
+        assert_eq!(access.standing("ann", now()).await, Ok(Standing::Listed(now().plus(2 * DAY))));
+        assert_eq!(access.standing("anybody", now()).await, Ok(Standing::Unknown));
+        // A day that has come ends it; a new line begins anew.
+        clock.advance(2 * DAY);
+        assert_eq!(access.standing("ann", now()).await, Ok(Standing::Expired));
+        assert_eq!(all(&tx("")).await.unwrap().iter().filter(|o| !o.in_force(now())).count(), 1);
+        add("ann", 5).await.unwrap();
+        assert!(access.standing("ann", now()).await.unwrap().acts());
+        clock.advance(1);
+        // Who is removed is unknown with the next act, and removing twice says so.
+        remove(batch("operator.removed"), "bob", "ann", now()).commit().await.unwrap();
+        assert_eq!(
+            remove(batch("operator.removed"), "bob", "ann", now()).commit().await.err(),
+            Some(Failure::NotFound)
+        );
+        assert_eq!(access.standing("bob", now()).await, Ok(Standing::Unknown));
+        remove(batch("operator.removed"), "ann", "ann", now()).commit().await.unwrap();
+        assert_eq!(access.standing("ann", now()).await, Ok(Standing::Deserted));
+    }
+
+    #[tokio::test]
+    async fn a_link_works_once_for_five_minutes_and_what_it_opens_for_eight_hours() {
+        use authentication::operator;
+        let office = Office::open().await;
+        let (clock, rng) = (&office.house.clock, office.desk.rng.as_ref());
+        let now = || clock.now();
+        let tx = |event| office.house.tx::<kernel::Write>(office.house.who(apex(), Actor::Visitor), event);
+        let link = async || {
+            let (batch, token) = operator::mint(tx("operator.link_made").batch("operator"), rng, "ann", now());
+            batch.commit().await.unwrap();
+            token
+        };
+        let enter = async |token: &str| {
+            let (batch, reply) = operator::enter(tx("operator.entered").batch("operator"), rng, token, "ann", now())?;
+            batch.commit().await.map(|_| reply)
+        };
+        // Late, unknown and malformed ones are answered alike.
+        let late = link().await;
+        clock.advance(operator::LINK - 1);
+        assert_eq!(operator::find(&tx(""), &late, now()).await, Ok("ann".to_owned()));
+        clock.advance(1);
+        for token in [late.as_str(), &"0".repeat(64), "", "g"] {
+            assert_eq!(operator::find(&tx(""), token, now()).await, Err(Failure::Gone), "{token}");
+            assert_eq!(enter(token).await.err(), Some(Failure::Gone), "{token}");
+        }
+        // Of two at the same moment one goes in.
+        let token = link().await;
+        let (one, two) = tokio::join!(enter(&token), enter(&token));
+        let (reply, gone) = if one.is_ok() { (one, two) } else { (two, one) };
+        assert_eq!(gone.err(), Some(Failure::Gone));
+        let line = reply.unwrap().headers[http::header::SET_COOKIE].to_str().unwrap().to_owned();
+        assert!(line.starts_with("__Host-operator=") && line.ends_with("SameSite=Strict; Max-Age=28800"), "{line}");
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::COOKIE, line.split(';').next().unwrap().parse().unwrap());
+        let shown = async || office.desk.authentication.at_desk(&headers, now()).await.unwrap();
+        assert_eq!(shown().await.as_deref(), Some("ann"));
+        clock.advance(operator::SESSION - 1);
+        assert_eq!(shown().await.as_deref(), Some("ann"));
+        clock.advance(1);
+        assert_eq!(shown().await, None);
+        // Removal ends sessions and links that are open.
+        let (used, open) = (link().await, link().await);
+        let reply = enter(&used).await.unwrap();
+        let line = reply.headers[http::header::SET_COOKIE].to_str().unwrap().to_owned();
+        headers.insert(http::header::COOKIE, line.split(';').next().unwrap().parse().unwrap());
+        let shown = async || office.desk.authentication.at_desk(&headers, now()).await.unwrap();
+        assert_eq!(shown().await.as_deref(), Some("ann"));
+        operator::close(tx("operator.removed").batch("operator"), "ann", now()).commit().await.unwrap();
+        assert_eq!(shown().await, None);
+        assert_eq!(enter(&open).await.err(), Some(Failure::Gone));
     }
 }

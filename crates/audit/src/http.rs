@@ -1,6 +1,6 @@
 mod export;
 mod proofs;
-mod published;
+pub(crate) mod published;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -313,4 +313,4 @@ fn end(rows: Vec<(i64, Vec<u8>, i64)>) -> (i64, [u8; 32], Time) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,6 +28,7 @@ mod tile;
 mod trail;
 mod tree;
 mod verify;
+mod witness;
 
 pub use chained::{COMMITMENT, Chained, commitment};
 pub use claims::CLAIMS;
@@ -41,6 +42,7 @@ pub use seal::{Audit, Means, Sealed, began, date, day_of, days, publish, tidy};
 pub use sql::tables;
 pub use trail::{Trace, of_target};
 pub use verify::{Broken, Checker, Why, check};
+pub use witness::{Cosigner, Witness, policy};
 
 /// The console's pages of the log.
 #[must_use]

@@ -50,7 +50,7 @@ impl std::fmt::Display for Vkey {
 }
 
 /// Whether a text can name a log or a key: not empty, no space, no plus sign, no control character.
-fn valid(name: &str) -> bool {
+pub(crate) fn valid(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 

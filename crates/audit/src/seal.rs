@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use encryption::{Signer, Vault};
@@ -17,6 +17,7 @@ use crate::{
     sql,
     tile::{Edge, Tile, WIDTH, object},
     tree::{self, State},
+    witness::Witness,
 };
 
 /// A day, in milliseconds.
@@ -43,6 +44,7 @@ pub struct Audit {
     pub(crate) means: Means,
     /// One at a time writes a log's tiles.
     turns: Mutex<HashMap<TenantId, Arc<Turn>>>,
+    pub(crate) witnesses: OnceLock<Vec<Witness>>,
 }
 
 type Turn = tokio::sync::Mutex<()>;
@@ -78,7 +80,7 @@ impl Audit {
     /// The section's service.
     #[must_use]
     pub fn new(means: Means) -> Self {
-        Self { means, turns: Mutex::default() }
+        Self { means, turns: Mutex::default(), witnesses: OnceLock::new() }
     }
     /// The log's turn to have its tiles written.
     pub(crate) async fn turn(&self, tenant: TenantId) -> OwnedMutexGuard<()> {

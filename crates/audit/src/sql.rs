@@ -30,6 +30,12 @@ pub fn tables() -> Vec<Table> {
             .blob("root")
             .int("leaf")
             .int("at"),
+        Table::control("log_witness", "audit: checkpoints", "never: signatures on the instance's own log")
+            .text("witness")
+            .int("size")
+            .text("line")
+            .int("at")
+            .key(2),
     ]
 }
 
@@ -113,6 +119,14 @@ statements! {
     /// One of them.
     SEALED: Query<Control, (i64,), (i64, i64, Vec<u8>, i64)> =
         "SELECT day, count, root, leaf FROM log_instance WHERE day = $1";
+    /// The largest tree that a witness signed for us: its key.
+    WITNESSED_UP_TO: Query<Control, (String,), (Option<i64>,)> =
+        "SELECT MAX(size) FROM log_witness WHERE witness = $1";
+    /// What witnesses signed of a tree: its size.
+    WITNESSED: Query<Control, (i64,), (String,)> = "SELECT line FROM log_witness WHERE size = $1 ORDER BY witness";
+    /// A witness's signature: key, size, line, moment.
+    COSIGN: Change<Control, (String, i64, String, i64)> =
+        "INSERT INTO log_witness (witness, size, line, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     /// The oldest leaf that is kept.
     OLDEST: Query<Own, (), (i64, i64)> = "SELECT seq, at FROM _leaf ORDER BY seq LIMIT 1";
 }

@@ -195,6 +195,19 @@ mod tests {
     use super::*;
     use crate::{leaf_hash, merkle::Frontier};
 
+    /// Not a byte per leaf: a tile's worth of hashes for each level of 256.
+    #[test]
+    fn the_memory_of_a_tree_grows_with_the_logarithm() {
+        let (mut edge, mut full) = (Edge::default(), Vec::new());
+        for at in 0..300_000_u64 {
+            edge.push([1; 32], &mut full);
+            full.clear();
+            let held: usize = edge.levels.iter().map(Vec::len).sum();
+            let levels = 1 + at.checked_ilog(256).unwrap_or(0) as usize;
+            assert!(held <= 255 * (levels + 1), "{held} hashes for {at} leaves");
+        }
+    }
+
     #[test]
     fn paths_are_those_of_the_specification() {
         assert_eq!(Tile::hashes(1, 1_234_067).path(), "1/x001/x234/067");

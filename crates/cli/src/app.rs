@@ -62,6 +62,18 @@ pub fn checks(probed: bool) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// SHA-256 of the sources this program is built from.
+pub const SOURCES: &str = env!("VOUCHSAFE_SOURCES");
+
+/// `identity`.
+pub fn identity() -> Result<ExitCode, ExitCode> {
+    let told = serde_json::json!({
+        "version": vouchsafe::VERSION, "sources": SOURCES, "sabotage": kernel::sabotage::BUILT_IN,
+    });
+    screen::print(&told.to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `new`.
 pub fn new(name: &str) -> Result<ExitCode, ExitCode> {
     let Some((manifest, page)) = manifest::new_app(name) else {

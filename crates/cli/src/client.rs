@@ -39,6 +39,9 @@ fn answer(from: &mut impl std::io::BufRead) -> Result<Value, ExitCode> {
     let mut line = String::new();
     from.read_line(&mut line).map_err(failed)?;
     let mut answer: Value = serde_json::from_str(&line).map_err(|_| failed("the server ended the conversation"))?;
+    if let Some(note) = answer.get("note").and_then(Value::as_str) {
+        screen::say(&format!("  note   {note}"));
+    }
     match answer.get_mut("ok") {
         Some(ok) => Ok(ok.take()),
         None => Err(failed(answer.get("error").and_then(Value::as_str).unwrap_or("refused"))),

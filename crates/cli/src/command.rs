@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{app, attest, client, desk, keys, prove, screen, watch};
+use crate::{app, attest, client, desk, keys, operator, prove, screen, watch};
 
 /// A multi-tenant SaaS backend whose security page is executable.
 #[derive(Parser)]
@@ -80,6 +80,8 @@ enum Command {
         #[arg(long)]
         probed: bool,
     },
+    /// Print which build this is: version, digest of its sources, whether controls can be switched off.
+    Identity,
     /// Print the page with its figures filled in.
     Page {
         /// The app's folder.
@@ -126,8 +128,21 @@ enum Command {
     /// The incident register.
     #[command(subcommand)]
     Incident(desk::Incident),
+    /// The team's own people: their register, their pages, the review of their accesses.
+    #[command(subcommand)]
+    Operator(operator::Operator),
     /// Since when each secret of a running server is the same.
     Secrets(desk::Desk),
+    /// Who of the team left: from then on the clock of their secrets runs.
+    #[command(subcommand)]
+    Departure(desk::Departure),
+    /// Have a running server sign and show a record of test runs with each control on and off (`scripts/sabotage.py --record`).
+    Tests {
+        #[command(flatten)]
+        desk: desk::Desk,
+        /// The record.
+        file: PathBuf,
+    },
     /// The keys of a running server.
     #[command(subcommand)]
     Keys(Keys),
@@ -382,6 +397,7 @@ impl Cli {
             Command::Watch { app } => watch::run(&app),
             Command::New { name } => app::new(&name),
             Command::Checks { probed } => app::checks(probed),
+            Command::Identity => app::identity(),
             Command::Page { app, format } => app::page(&app, matches!(format, PageFormat::Html)),
             Command::Openapi { app } => app::openapi(&app),
             Command::Matrix { app } => app::matrix(&app),
@@ -402,7 +418,10 @@ impl Cli {
             }
             Command::Report(report) => report.run(),
             Command::Incident(incident) => incident.run(),
+            Command::Operator(operator) => operator.run(),
             Command::Secrets(desk) => desk::secrets(desk),
+            Command::Departure(departure) => departure.run(),
+            Command::Tests { desk, file } => desk::tests(desk, &file),
             Command::Csp { acting } => {
                 let data = data_of(&acting.app, acting.data)?;
                 client::act(&data, serde_json::json!({"do": "csp.list", "as": acting.operator}))
@@ -472,6 +491,7 @@ impl Serve {
         };
         let environment = environment();
         let settings = vouchsafe::Settings {
+            sources: app::SOURCES,
             data: self.data.unwrap_or_else(|| PathBuf::from("data").join(read.app.id)),
             folder: self.app,
             listen: self.listen,

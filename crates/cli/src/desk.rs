@@ -1,6 +1,9 @@
 //! The team's desk at the terminal: reports of weaknesses, incidents, ages of secrets.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -138,9 +141,9 @@ fn lines(value: &Value) -> String {
 impl Report {
     /// Does it.
     pub fn run(self) -> Result<ExitCode, ExitCode> {
-        let at = |id: &str, verb: &str| format!("/operator/reports/{id}{verb}");
+        let at = |id: &str, verb: &str| format!("/api/v1/operator/reports/{id}{verb}");
         match self {
-            Self::List { desk } => call(desk, "GET", "/operator/reports", None),
+            Self::List { desk } => call(desk, "GET", "/api/v1/operator/reports", None),
             Self::Show { desk, id } => call(desk, "GET", &at(&id, ""), None),
             Self::Acknowledge { desk, id } => call(desk, "POST", &at(&id, "/acknowledge"), None),
             Self::Update { desk, id, words } => {
@@ -154,11 +157,11 @@ impl Report {
 impl Incident {
     /// Does it.
     pub fn run(self) -> Result<ExitCode, ExitCode> {
-        let at = |id: &str, verb: &str| format!("/operator/incidents/{id}{verb}");
+        let at = |id: &str, verb: &str| format!("/api/v1/operator/incidents/{id}{verb}");
         match self {
-            Self::List { desk } => call(desk, "GET", "/operator/incidents", None),
+            Self::List { desk } => call(desk, "GET", "/api/v1/operator/incidents", None),
             Self::Open { desk, title, known } => {
-                call(desk, "POST", "/operator/incidents", Some(json!({ "title": title, "known_at": known })))
+                call(desk, "POST", "/api/v1/operator/incidents", Some(json!({ "title": title, "known_at": known })))
             }
             Self::Notified { desk, id } => call(desk, "POST", &at(&id, "/notified"), None),
             Self::Close { desk, id, words, replaced } => {
@@ -170,5 +173,44 @@ impl Incident {
 
 /// Ages of the secrets that came from outside.
 pub fn secrets(desk: Desk) -> Result<ExitCode, ExitCode> {
-    call(desk, "GET", "/operator/secrets", None)
+    call(desk, "GET", "/api/v1/operator/secrets", None)
+}
+
+/// Who of the team left.
+#[derive(Subcommand)]
+pub enum Departure {
+    /// List them, the latest first.
+    List {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Record that somebody left who never stood in the register of operators: the secrets they could have seen are due.
+    Record {
+        #[command(flatten)]
+        desk: Desk,
+        /// Their name.
+        name: String,
+        /// The day or moment [default: now].
+        #[arg(long)]
+        on: Option<String>,
+    },
+}
+
+impl Departure {
+    /// Does it.
+    pub fn run(self) -> Result<ExitCode, ExitCode> {
+        let path = "/api/v1/operator/departures";
+        match self {
+            Self::List { desk } => call(desk, "GET", path, None),
+            Self::Record { desk, name, on } => call(desk, "POST", path, Some(json!({ "name": name, "on": on }))),
+        }
+    }
+}
+
+/// Signs and shows a record of test runs.
+pub fn tests(desk: Desk, file: &Path) -> Result<ExitCode, ExitCode> {
+    let wrong = |e: &dyn std::fmt::Display| screen::refuse(&format!("{}: {e}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
+    let record: Value = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+    call(desk, "POST", "/api/v1/operator/tests", Some(record))
 }

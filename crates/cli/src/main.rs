@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod desk;
 mod keys;
+mod operator;
 mod prove;
 mod screen;
 mod watch;

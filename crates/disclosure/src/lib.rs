@@ -15,7 +15,10 @@ use route::Section;
 use store::Table;
 
 pub use claims::CLAIMS;
-pub use desk::{Advisories, Age, Policy, Setting, Setup, Stores, advisories, missing};
+pub use desk::{
+    Advisories, AdvisoryList, Age, Decisions, Flaw, Held, MAIL, Pair, Policy, Reviewable, Reviewed, Rule, Runs,
+    Setting, Setup, Stores, Violation, Violations, departed, missing,
+};
 pub use results::{Attestation, Exported, Finding, Round, Seen, Standing, Testing, Verdict, Wish};
 
 /// A figure of the running server by its name: `nodes`, `build`. None: not measured.

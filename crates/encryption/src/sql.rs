@@ -23,12 +23,16 @@ pub fn tables() -> Vec<Table> {
         .opt_int("retired_at")
         .key(2)
         .index(["retired_at", "created_at"]),
-        Table::control("root_since", "never: names of root keys do not leave the region", "never: one row per root key")
-            .text("region")
-            .text("root")
-            .int("version")
-            .int("since")
-            .key(2),
+        Table::control(
+            "root_since",
+            "never: names of root keys do not leave the region",
+            "never: one row per root key",
+        )
+        .text("region")
+        .text("root")
+        .int("version")
+        .int("since")
+        .key(2),
     ]
 }
 

@@ -5,33 +5,22 @@
 //! (`aes256-gcm96`, the default). `POST /v1/MOUNT/keys/KEY/rotate` when the root has reached its age: the policy of the
 //! token allows `update` on these three paths and nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
 use kernel::{Failure, Secret};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+use tokio_rustls::rustls;
+
+use crate::{
+    kms::{Answer, Binding, Kms},
+    post::{Post, plain_name},
 };
-use tokio_rustls::{TlsConnector, rustls};
-
-use crate::kms::{Answer, Binding, Kms};
-
-/// How long one call may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest answer that is read, in bytes.
-const LONGEST: usize = 64 * 1024;
 
 /// How to reach a transit key.
 pub struct Transit {
     name: String,
-    host: String,
-    port: u16,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    post: Post,
     mount: String,
     key: String,
     token: Secret,
@@ -53,114 +42,60 @@ fn words(text: impl std::fmt::Display) -> Failure {
     Failure::Internal(format!("encryption: key service: {text}").into())
 }
 
-fn plain_name(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    !text.is_empty() && text.bytes().all(fits) && !text.contains("..")
-}
-
 impl Transit {
     /// From `https://HOST[:PORT]/MOUNT/KEY`; `http:` is for a service on the same machine.
     ///
     /// # Errors
     /// Internal, with words: an address of another shape, no authority for `https:`.
     pub fn new(address: &str, credentials: Credentials) -> Result<Self, Failure> {
-        let shape = || words("the address must be https://HOST[:PORT]/MOUNT/KEY");
-        let (scheme, rest) = address.split_once("://").ok_or_else(shape)?;
-        let (authority, path) = rest.split_once('/').ok_or_else(shape)?;
-        let (mount, key) = path.rsplit_once('/').ok_or_else(shape)?;
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| shape())?),
-            None => (authority, 8200),
+        let post = Post::new(address, 8200, || believing(&credentials.authorities)).map_err(words)?;
+        let (mount, key) = match post.path().rsplit_once('/') {
+            Some((mount, key)) if plain_name(key) => (mount.to_owned(), key.to_owned()),
+            _ => return Err(words("the address must be https://HOST[:PORT]/MOUNT/KEY")),
         };
-        let whole = mount.split('/').all(plain_name) && plain_name(key) && plain_name(host);
-        let local = matches!(host, "127.0.0.1" | "localhost");
-        let tls = match scheme {
-            "https" => Some(Arc::new(believing(&credentials.authorities)?)),
-            "http" if local => None,
-            "http" => return Err(words("http: is for a service on the same machine; write https:")),
-            _ => return Err(shape()),
-        };
-        if !whole {
-            return Err(shape());
-        }
-        Ok(Self {
-            name: format!("{mount}/{key}"),
-            host: host.to_owned(),
-            port,
-            tls,
-            mount: mount.to_owned(),
-            key: key.to_owned(),
-            token: credentials.token,
-            namespace: credentials.namespace,
-        })
+        let (token, namespace) = (credentials.token, credentials.namespace);
+        Ok(Self { name: format!("{mount}/{key}"), post, mount, key, token, namespace })
     }
 
     /// The member `data` of the answer; `None` when the service says that the request does not fit (400). `path` is below
     /// the mount.
     async fn call(&self, path: &str, body: &Value) -> Result<Option<Value>, Failure> {
-        let asked = tokio::time::timeout(PATIENCE, self.exchange(path, body)).await;
-        let (status, answer) = asked.map_err(|_| self.away("no answer within 5 s"))??;
-        match status {
-            StatusCode::OK => Ok(Some(answer.get("data").cloned().unwrap_or_default())),
-            StatusCode::NO_CONTENT => Ok(Some(Value::Null)),
-            StatusCode::BAD_REQUEST => Ok(None),
-            // The service's own words may name paths and policies: they stay there.
-            other => Err(words(format!("{path} answered {}", other.as_u16()))),
-        }
-    }
-
-    fn away(&self, why: impl std::fmt::Display) -> Failure {
-        words(format!("{}:{}, which holds the root key, cannot be reached: {why}", self.host, self.port))
-    }
-
-    async fn exchange(&self, path: &str, body: &Value) -> Result<(StatusCode, Value), Failure> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.away(e))?;
-        match &self.tls {
-            None => self.over(stream, path, body).await,
-            Some(config) => {
-                let name = rustls::pki_types::ServerName::try_from(self.host.clone()).map_err(words)?;
-                let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-                self.over(secured.map_err(|e| self.away(e))?, path, body).await
+        let path = format!("/v1/{}/{path}", self.mount);
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("x-vault-request", "true"),
+            ("x-vault-token", self.token.expose_str().unwrap_or_default()),
+        ];
+        headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
+        let answer = self.post.send(&path, &headers, body.to_string().into()).await;
+        let answer = answer.map_err(|why| {
+            words(format!("{}, which holds the root key, cannot be reached: {why}", self.post.authority()))
+        })?;
+        match answer.status {
+            200 => {
+                let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                Ok(Some(told.get("data").cloned().unwrap_or_default()))
             }
+            204 => Ok(Some(Value::Null)),
+            400 => Ok(None),
+            // The service's own words may name paths and policies: they stay there.
+            other => Err(words(format!("{path} answered {other}"))),
         }
-    }
-
-    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        stream: S,
-        path: &str,
-        body: &Value,
-    ) -> Result<(StatusCode, Value), Failure> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.away(e))?;
-        let driver = tokio::spawn(connection);
-        let mut request = Request::post(format!("/v1/{}/{path}", self.mount))
-            .header(header::HOST, format!("{}:{}", self.host, self.port))
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("x-vault-request", "true")
-            .header("x-vault-token", self.token.expose());
-        if let Some(namespace) = &self.namespace {
-            request = request.header("x-vault-namespace", namespace);
-        }
-        let request = request.body(Full::new(Bytes::from(body.to_string()))).map_err(words)?;
-        let response = sender.send_request(request).await.map_err(|e| self.away(e))?;
-        let status = response.status();
-        let bytes = Limited::new(response.into_body(), LONGEST).collect().await.map_err(words)?.to_bytes();
-        driver.abort();
-        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 }
 
-fn believing(authorities: &[Vec<u8>]) -> Result<rustls::ClientConfig, Failure> {
+fn believing(authorities: &[Vec<u8>]) -> Result<Arc<rustls::ClientConfig>, String> {
     let mut roots = rustls::RootCertStore::empty();
     for authority in authorities {
-        roots.add(authority.clone().into()).map_err(words)?;
+        roots.add(authority.clone().into()).map_err(|e| e.to_string())?;
     }
     if roots.is_empty() {
-        return Err(words("https: needs VAULT_CACERT, a file with the authority of its certificate"));
+        return Err("https: needs VAULT_CACERT, a file with the authority of its certificate".to_owned());
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(config.map_err(words)?.with_root_certificates(roots).with_no_client_auth())
+    let config = config.map_err(|e| e.to_string())?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn associated(binding: Binding<'_>) -> String {
@@ -175,7 +110,10 @@ impl Kms for Transit {
     fn wrap<'a>(&'a self, key: &'a Secret, binding: Binding<'a>) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let body = json!({"plaintext": STANDARD.encode(key.expose()), "associated_data": associated(binding)});
-            let data = self.call(&format!("encrypt/{}", self.key), &body).await?.ok_or_else(|| words("encrypt was refused"))?;
+            let data = self
+                .call(&format!("encrypt/{}", self.key), &body)
+                .await?
+                .ok_or_else(|| words("encrypt was refused"))?;
             let text = data.get("ciphertext").and_then(Value::as_str).filter(|t| t.contains(':'));
             text.map(|t| t.as_bytes().to_vec()).ok_or_else(|| words("encrypt answered without a ciphertext"))
         })

@@ -20,6 +20,19 @@ pub enum Way {
     Folder(Mailbox),
 }
 
+impl Way {
+    /// The host that takes our mail, without the credentials before it: it reads every mail, so it is told in public.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let Self::Smtp(url) = self else { return None };
+        let (_, rest) = url.expose_str()?.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let name = if place.starts_with('[') { place.split_inclusive(']').next() } else { place.split(':').next() };
+        name.filter(|n| !n.is_empty()).map(str::to_owned)
+    }
+}
+
 enum Carrier {
     Smtp(Box<Smtp>),
     Folder(Mailbox),

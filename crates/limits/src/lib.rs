@@ -7,6 +7,7 @@
 
 mod claims;
 mod gcra;
+mod loan;
 mod quota;
 mod strikes;
 mod table;
@@ -16,7 +17,8 @@ mod who;
 use std::{collections::HashMap, hash::RandomState, sync::Arc};
 
 pub use claims::CLAIMS;
-use kernel::{Clock, Failure};
+use kernel::{Clock, Failure, TenantId, Time};
+use loan::Loans;
 pub use quota::Quota;
 pub use strikes::{Strikes, Struck};
 use table::{Answer, Table};
@@ -30,6 +32,7 @@ const CAPACITY: usize = 1 << 18;
 pub struct Limits {
     tiers: HashMap<&'static str, Arc<Tier>>,
     table: Table,
+    loans: Loans,
     clock: Arc<dyn Clock>,
     random: RandomState,
 }
@@ -48,7 +51,7 @@ impl Limits {
             next += rates.len();
             (*name, Arc::new(tier))
         });
-        Self { tiers: tiers.collect(), table: Table::new(capacity, &limits.repeat), clock, random: RandomState::new() }
+        Self { tiers: tiers.collect(), table: Table::new(capacity, &limits.repeat), loans: Loans::default(), clock, random: RandomState::new() }
     }
 
     /// Spends one request of `tier`: of every rate whose key `who` has, or of none when one of them refuses. A tier none of
@@ -60,6 +63,7 @@ impl Limits {
         let Some(tier) = self.tiers.get(tier) else {
             return Err(Failure::internal("limits: a route names a tier that the manifest does not have"));
         };
+        self.loans.take(who.tenant, self.clock.now(), tier.name)?;
         if kernel::sabotage::off("limit.tiers") {
             return Ok(Quota::untouched(tier));
         }
@@ -74,6 +78,17 @@ impl Limits {
     #[must_use]
     pub fn spent(&self, tier: &str, retry_after: u32) -> Option<Quota> {
         self.tiers.get(tier).map(|tier| Quota::new(tier, 0, 0, retry_after))
+    }
+
+    /// Until then the tenant answers 2,000 requests beside its tiers' budgets and takes no body over 64 KiB: a visitor has it.
+    pub fn lend(&self, tenant: TenantId, until: Time) {
+        self.loans.lend(tenant, until, self.clock.now());
+    }
+
+    /// Most bytes of one body sent to a lent tenant; none for every other.
+    #[must_use]
+    pub fn body(&self, tenant: TenantId) -> Option<u64> {
+        self.loans.body(tenant)
     }
 
     /// Forgets budgets that are whole again. Happens by itself as well; for a job, so that memory shrinks in quiet hours.

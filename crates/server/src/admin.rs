@@ -14,27 +14,32 @@ use tokio::{
     net::{UnixListener, UnixStream},
 };
 
-use crate::{Server, people};
+use crate::{
+    Server,
+    admission::{Note, Turned},
+    operators, people,
+};
 
 /// Longest order, in bytes.
 const LONGEST: u64 = 256 * 1024;
 
+/// What the command line asks for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+pub(crate) struct Order {
     #[serde(rename = "do")]
-    what: String,
+    pub(crate) what: String,
     #[serde(rename = "as")]
-    operator: String,
-    tenant: Option<String>,
+    pub(crate) operator: String,
+    pub(crate) tenant: Option<String>,
     slug: Option<String>,
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     region: Option<String>,
     #[serde(default)]
-    canary: bool,
+    pub(crate) canary: bool,
     #[serde(default)]
-    people: Vec<people::Person>,
-    email: Option<String>,
+    pub(crate) people: Vec<people::Person>,
+    pub(crate) email: Option<String>,
     role: Option<String>,
     password: Option<String>,
     subject: Option<String>,
@@ -45,6 +50,11 @@ struct Order {
     attestation: Option<Attestation>,
     #[serde(rename = "type")]
     kind: Option<String>,
+    pub(crate) newcomer: Option<operators::Newcomer>,
+    #[serde(default)]
+    pub(crate) keep: Vec<String>,
+    #[serde(default)]
+    pub(crate) remove: Vec<String>,
 }
 
 /// What a person signs; who signs is who acts.
@@ -61,17 +71,21 @@ struct Attestation {
 
 impl Attestation {
     fn wish(self, name: &str, now: kernel::Time) -> Result<disclosure::Wish, Failure> {
-        let moment = |text: &str| {
-            let whole = if text.len() == 10 { format!("{text}T23:59:59Z") } else { text.to_owned() };
-            kernel::Time::parse(&whole).ok_or(Failure::bad("`expires` is a day such as 2027-01-31"))
-        };
-        let expires = match (self.expires.as_deref(), self.days) {
-            (Some(text), _) => Some(moment(text)?),
-            (None, days) => days.map(|days| now.plus(days.saturating_mul(86_400_000))),
-        };
+        let expires = moment(self.expires.as_deref(), self.days, now)?;
         let Self { subject, statement, evidence, .. } = self;
         Ok(disclosure::Wish { subject, name: name.to_owned(), statement, evidence, expires })
     }
+}
+
+/// A last moment: a day such as `2027-01-31` to its end, a moment, or days from now.
+pub(crate) fn moment(
+    text: Option<&str>,
+    days: Option<i64>,
+    now: kernel::Time,
+) -> Result<Option<kernel::Time>, Failure> {
+    let Some(text) = text else { return Ok(days.map(|days| now.plus(days.saturating_mul(86_400_000)))) };
+    let whole = if text.len() == 10 { format!("{text}T23:59:59Z") } else { text.to_owned() };
+    kernel::Time::parse(&whole).map(Some).ok_or(Failure::bad("`expires` is a day such as 2027-01-31"))
 }
 
 /// Listens on `<data>/admin.sock` until the runtime ends.
@@ -102,18 +116,25 @@ async fn converse(server: Arc<Server>, stream: UnixStream) {
     let mut line = String::new();
     let _length = (&mut reader).take(LONGEST).read_line(&mut line).await;
     let order: Result<Order, _> = serde_json::from_str(&line);
-    let answer = match order {
-        Ok(order) if order.what == "call" => match call(&server, order, reader).await {
-            Ok(reply) => return forward(reply, write).await,
-            Err(failure) => Err(failure),
+    let (answer, note) = match order {
+        Ok(order) => match server.admit(&order).await {
+            Ok(note) if order.what == "call" => match call(&server, order, reader).await {
+                Ok(reply) => return forward(reply, note, write).await,
+                Err(failure) => (Err(words(failure)), note),
+            },
+            Ok(note) => (act(&server, order).await.map_err(words), note),
+            Err(Turned::Away(why)) => (Err(why.to_owned()), None),
+            Err(Turned::Failed(failure)) => (Err(words(failure)), None),
         },
-        Ok(order) => act(&server, order).await,
-        Err(_) => Err(Failure::bad("an order is one line of JSON with `do` and `as`")),
+        Err(_) => (Err(words(Failure::bad("an order is one line of JSON with `do` and `as`"))), None),
     };
-    let text = match answer {
+    let mut text = match answer {
         Ok(value) => json!({"ok": value}),
-        Err(failure) => json!({"error": words(failure)}),
+        Err(words) => json!({"error": words}),
     };
+    if let (Some(note), Some(members)) = (note, text.as_object_mut()) {
+        members.insert("note".to_owned(), note.into());
+    }
     let _gone = write.write_all(format!("{text}\n").as_bytes()).await;
 }
 
@@ -143,7 +164,7 @@ impl Server {
         let permit: Permit<Write> = self.access.permit(who, may("house", "manage"), event, true).await?;
         Ok(Tx::open(&self.store, permit))
     }
-    async fn named(&self, name: Option<&str>) -> Result<TenantId, Failure> {
+    pub(crate) async fn named(&self, name: Option<&str>) -> Result<TenantId, Failure> {
         let name = name.ok_or(Failure::bad("`tenant` is missing: a slug or an id"))?;
         if let Ok(id) = name.parse::<TenantId>() {
             return Ok(id);
@@ -174,6 +195,7 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             Ok(json!({"signed": made.subject, "by": made.name, "until": made.expires_at}))
         }
         "attest.due" => server.disclosure.reminders(&server.house_tx(who, "promise.attested").await?).await,
+        what if what.starts_with("operator.") => operators::act(server, &order).await,
         "csp.list" => Ok(violations(server)),
         // Mail of canaries, which goes nowhere else.
         "mail.sunk" => {
@@ -324,8 +346,8 @@ fn pieces(
 }
 
 /// The head as one line, then the body. Whoever hung up misses the rest.
-async fn forward(reply: Reply, mut to: tokio::net::unix::OwnedWriteHalf) {
-    let head = json!({"ok": {"status": reply.status.as_u16()}});
+async fn forward(reply: Reply, note: Note, mut to: tokio::net::unix::OwnedWriteHalf) {
+    let head = json!({"ok": {"status": reply.status.as_u16()}, "note": note});
     if to.write_all(format!("{head}\n").as_bytes()).await.is_err() {
         return;
     }

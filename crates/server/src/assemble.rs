@@ -40,7 +40,12 @@ pub(crate) struct Parts {
     pub(crate) site: Option<PathBuf>,
     pub(crate) stores: disclosure::Stores,
     pub(crate) policies: Vec<disclosure::Policy>,
-    pub(crate) advisories: Option<disclosure::Advisories>,
+    pub(crate) advisories: Option<disclosure::AdvisoryList>,
+    /// A record of test runs that came with the build, and what it is bound to.
+    pub(crate) runs: Option<disclosure::Runs>,
+    pub(crate) sources: &'static str,
+    /// What the instance that `verify` starts is told to let fail.
+    pub(crate) faults: Arc<crate::faults::Faults>,
     /// Measured figures for the page.
     pub(crate) live: disclosure::Live,
 }
@@ -122,11 +127,15 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         live: parts.live,
         monitor: monitor.clone(),
     }));
+    let violations = transport::Reports::new(monitor.clone());
     disclosure.set_desk(disclosure::Setup {
         frame: Arc::clone(&frame),
         stores: parts.stores,
         policies: parts.policies,
+        violations: blocked(&violations),
         advisories: parts.advisories,
+        runs: parts.runs,
+        sources: parts.sources,
     });
     let audit = Arc::new(audit::Audit::new(audit::Means {
         vault: vault.clone(),
@@ -138,7 +147,6 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     }));
     let about = Arc::new(health::About { openapi: std::sync::OnceLock::new() });
     let files = Section { routes: route::page::assets::routes(), ..Section::default() };
-    let violations = transport::Reports::new(monitor.clone());
     let canaries = Arc::new(canary::Canaries::default());
     let shelf = Arc::new(oscal::Shelf { disclosure: Arc::clone(&disclosure), clock: Arc::clone(&clock) });
     let mut sections = vec![
@@ -205,6 +213,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         access,
         frame,
         limits,
+        faults: parts.faults,
         filter: transport::Filter::new().map_err(words)?,
         blocklist: parts.blocklist,
         violations,
@@ -227,6 +236,20 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         }
     });
     Ok(server)
+}
+
+/// What browsers reported, for the operators' pages.
+fn blocked(reports: &Arc<transport::Reports>) -> disclosure::Violations {
+    let reports = Arc::clone(reports);
+    Arc::new(move || {
+        let line = |(v, times): (transport::Violation, u64)| disclosure::Violation {
+            times,
+            directive: v.directive,
+            page: v.page,
+            blocked: v.blocked,
+        };
+        reports.list().into_iter().map(line).collect()
+    })
 }
 
 /// Every column of sealed values: those of the collections, and what passes through the store's own tables.
@@ -294,6 +317,9 @@ pub fn describe(app: App) -> Result<Described, String> {
         stores: disclosure::Stores::default(),
         policies: Vec::new(),
         advisories: None,
+        runs: None,
+        sources: "",
+        faults: Arc::default(),
         live: Arc::new(|_| None),
         app: Arc::clone(&app),
     }))?;

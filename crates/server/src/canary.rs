@@ -127,6 +127,7 @@ async fn found(server: &Server) -> Result<(Value, Vec<Person>), Failure> {
     let wish = people::Wish { slug: &slug, name: &slug, region: None, canary: true, people: &people };
     let made = people::found(server, "visitor", &wish).await?;
     server.mailer.lend(made.id);
+    server.limits.lend(made.id, server.clock.now().plus(LIFE));
     let told: Vec<Value> = people
         .iter()
         .zip(&made.people)

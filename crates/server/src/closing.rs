@@ -110,7 +110,7 @@ async fn publish(server: &Server, sealed: Vec<Sealed>, day: i64) -> Result<(), F
     Ok(())
 }
 
-async fn tx(server: &Server, tenant: TenantId, event: &'static str) -> Result<Tx<Write>, Failure> {
+pub(crate) async fn tx(server: &Server, tenant: TenantId, event: &'static str) -> Result<Tx<Write>, Failure> {
     let caller = server.authentication.job(server.inside(server.clock.now()), CLOSER.0);
     let who = server.authentication.principal(server.tenancy.enter(caller, tenant).await?).await?;
     let permit: Permit<Write> = server.access.permit(who, CLOSER.1, event, true).await?;

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use kernel::{Clock, Time};
-use manifest::App;
+use manifest::{App, Pointer};
 use store::Engine;
 
 use crate::{Settings, settings};
@@ -31,6 +31,7 @@ pub(crate) fn stores(settings: &Settings, app: &App, engine: &Engine, mail: &int
             (None, false) => "standard error of this program".to_owned(),
         },
         at_rest: app.encryption.at_rest.clone(),
+        mail_host: mail.host(),
     }
 }
 
@@ -48,10 +49,23 @@ pub(crate) fn policies(folder: &Path) -> Result<Vec<disclosure::Policy>, String>
 }
 
 /// The list of known flaws that the operator keeps fresh, compared with this build.
-pub(crate) fn advisories(settings: &Settings, clock: &dyn Clock) -> Result<Option<disclosure::Advisories>, String> {
-    let Some(folder) = settings.environment.get("VOUCHSAFE_ADVISORIES") else { return Ok(None) };
-    let found = disclosure::advisories(Path::new(folder), clock.now());
-    found.map(Some).map_err(|words| format!("VOUCHSAFE_ADVISORIES: {words}"))
+pub(crate) fn advisories(settings: &Settings, clock: &dyn Clock) -> Result<Option<disclosure::AdvisoryList>, String> {
+    let Some(folder) = settings.environment.get("VOUCHSAFE_ADVISORIES").filter(|f| !f.is_empty()) else {
+        return Ok(None);
+    };
+    let list = disclosure::AdvisoryList::open(Path::new(folder), clock.now());
+    list.map(Some).map_err(|words| format!("VOUCHSAFE_ADVISORIES: {words}"))
+}
+
+/// A record of test runs that came with the build.
+pub(crate) fn runs(settings: &Settings) -> Result<Option<disclosure::Runs>, String> {
+    let Some(file) = settings.environment.get("VOUCHSAFE_SECURITY_TESTS").filter(|f| !f.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = |words: String| format!("VOUCHSAFE_SECURITY_TESTS: {file}: {words}");
+    let bytes = fs::read(file).map_err(|e| wrong(e.to_string()))?;
+    let runs = disclosure::Runs::read(&bytes).map_err(|words| wrong(words.to_owned()))?;
+    Ok(Some(runs))
 }
 
 /// Figures of the running server that the page prints.
@@ -59,9 +73,9 @@ pub(crate) fn figures(settings: &Settings, app: &App, started: Time) -> disclosu
     let given = app.regions.first().filter(|r| settings::resolve(settings, &r.root_key).is_some());
     let keys = match given.map(|r| &r.root_key) {
         _ if app.regions.first().is_some_and(|r| settings::in_service(settings, r)) => "a key service",
-        Some(manifest::Pointer::Env(_)) => "the environment of the program",
-        Some(manifest::Pointer::File(_)) => "a file outside the database",
-        Some(manifest::Pointer::Kms(_)) => "a key service",
+        Some(Pointer::Env(_)) => "the environment of the program",
+        Some(Pointer::File(_)) => "a file outside the database",
+        Some(Pointer::Kms(_)) => "a key service",
         None if settings.development() => "a file that this development server made",
         None => "the environment of the program",
     };
@@ -74,8 +88,45 @@ pub(crate) fn figures(settings: &Settings, app: &App, started: Time) -> disclosu
     })
 }
 
-/// The metered secrets that are there.
+/// Every secret that is there, each once: those declared under `[secrets]` by their ids, the others by the setting that
+/// points to them.
 pub(crate) fn secrets(settings: &Settings, app: &App) -> Vec<disclosure::Setting> {
-    let there = app.secrets.iter().filter_map(|s| Some((s.id, settings::resolve(settings, &s.from)?)));
-    there.map(|(name, value)| disclosure::Setting { name: name.to_owned(), value }).collect()
+    let mail = |from: &Pointer| (*from == app.mail.smtp).then_some(disclosure::MAIL);
+    let declared = app.secrets.iter().map(|s| {
+        let rule = disclosure::Rule {
+            max_age: s.max_age.map(|age| age.0).or_else(|| mail(&s.from)),
+            on_leaving: s.on.iter().any(|event| event == "offboarding"),
+            declared: true,
+        };
+        (s.id.to_owned(), &s.from, rule)
+    });
+    let named = |pointer: &Pointer| app.secrets.iter().any(|s| s.from == *pointer);
+    let others = pointers(app).into_iter().filter(|(_, from)| !named(from)).map(|(name, from)| {
+        let rule = disclosure::Rule { max_age: mail(from), ..disclosure::Rule::default() };
+        (name, from, rule)
+    });
+    let there = declared.chain(others).filter_map(|(name, from, rule)| {
+        let value = settings::resolve(settings, from)?;
+        Some(disclosure::Setting { name, value, rule })
+    });
+    there.collect()
+}
+
+/// Every setting that points to a secret.
+fn pointers(app: &App) -> Vec<(String, &Pointer)> {
+    let mut all: Vec<(String, &Pointer)> =
+        app.regions.iter().map(|r| (format!("regions.{}.root_key", r.id), &r.root_key)).collect();
+    all.extend(app.sessions.key.iter().map(|key| ("sessions.key".to_owned(), key)));
+    all.push(("mail.smtp".to_owned(), &app.mail.smtp));
+    all.extend(
+        app.connectors
+            .iter()
+            .filter_map(|c| Some((format!("connectors.{}.client.secret", c.id), &c.client.as_ref()?.1))),
+    );
+    for hook in &app.webhooks_in {
+        let numbered = hook.secrets.iter().enumerate();
+        all.extend(numbered.map(|(at, from)| (format!("webhooks.in.{}.secret.{}", hook.id, at + 1), from)));
+    }
+    all.extend(app.observability.sentry.iter().map(|dsn| ("observability.sentry".to_owned(), dsn)));
+    all
 }

@@ -127,6 +127,30 @@ pub(crate) fn blocklist(server: &Arc<Server>) {
     });
 }
 
+/// Looks every few seconds whether the list of known flaws was written, and says once a day when it cannot be read.
+pub(crate) fn advisories(server: &Arc<Server>) {
+    if server.disclosure.advisory_list().is_none() {
+        return;
+    }
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let mut told = Time(i64::MIN);
+        loop {
+            let (looking, now) = (Arc::clone(&server), server.clock.now());
+            let look = move || looking.disclosure.advisory_list().map_or(Ok(false), |list| list.refresh(now));
+            let found = tokio::task::spawn_blocking(look).await.unwrap_or(Ok(false));
+            if let Err(why) = found
+                && now.since(told) > 86_400_000
+            {
+                told = now;
+                let fields = vec![("why", why.into())];
+                server.monitor.event(Level::Warn, None, None, "the list of known flaws cannot be read", fields);
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+}
+
 /// Name and duty of the job that stores what the page says.
 pub(crate) const READER: (&str, Action) = ("page.read", may("house", "read_page"));
 

@@ -2,12 +2,14 @@
 //! crate that knows every section.
 
 mod admin;
+mod admission;
 mod assemble;
 mod browser;
 mod canary;
 mod clock;
 mod closing;
 mod demo;
+mod faults;
 mod health;
 mod inventory;
 mod jobs;
@@ -15,6 +17,7 @@ mod links;
 mod listen;
 mod metrics;
 mod openapi;
+mod operators;
 mod oscal;
 mod people;
 mod pipeline;
@@ -28,6 +31,7 @@ mod settings;
 mod site;
 mod start;
 mod watch;
+mod witness;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -77,6 +81,7 @@ pub struct Server {
     /// What every page shares.
     frame: Arc<route::page::Frame>,
     limits: Limits,
+    faults: Arc<faults::Faults>,
     filter: transport::Filter,
     blocklist: transport::Blocklist,
     violations: Arc<transport::Reports>,

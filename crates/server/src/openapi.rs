@@ -9,7 +9,8 @@ use crate::router::Router;
 pub fn document(app: &manifest::App, router: &Router) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in router.routes() {
-        if !route.path.starts_with("/api/") {
+        // The team's own desk is nobody's interface.
+        if !route.path.starts_with("/api/") || route.action.resource == "operator" {
             continue;
         }
         let method = route.serve.method.as_str().to_ascii_lowercase();

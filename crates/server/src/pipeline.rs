@@ -18,8 +18,9 @@ use route::{BodyStream, Intake, Raw, Reply, Route, Run};
 use transport::{About, Body};
 
 use crate::{
-    Server,
+    Server, admission,
     browser::{self, Asked},
+    faults,
     replay, site,
 };
 
@@ -140,8 +141,12 @@ async fn stages(
     let site = server.tenancy.site(peer, host(&parts.uri, &headers)?).await?;
 
     // Which credential they showed, and which tenant that makes it.
-    let mut caller = server.authentication.caller(site, &headers).await?;
-    if let Some(renewed) = browser::renewed(server, &caller, asked, &headers).await? {
+    let desk = admission::desk(&site, parts.uri.path());
+    let mut caller = match desk {
+        true => server.at_desk(site, &headers).await?,
+        false => server.authentication.caller(site, &headers).await?,
+    };
+    if !desk && let Some(renewed) = browser::renewed(server, &caller, asked, &headers).await? {
         trace.cookies = renewed.cookies;
         if let Some(cookie) = renewed.cookie {
             headers.insert(header::COOKIE, cookie);
@@ -175,8 +180,13 @@ async fn stages(
     trace.template = matched.template;
     let route = matched.route;
 
+    if desk && stranger && asked.wants_page() && route.action.resource == "operator" && route.action.verb != "enter" {
+        return Ok(route::page::see_other("/operator/enter"));
+    }
+
     // A change is not asked for from another site; and who acts, by the roster as it is now.
-    let cookie = matches!(tenant.caller().credential(), kernel::Credential::User { cookie: true, .. });
+    let credential = tenant.caller().credential();
+    let cookie = matches!(credential, kernel::Credential::User { cookie: true, .. } | kernel::Credential::Desk(_));
     let noted = matches!(route.serve.run, Run::Write(_)) || route.action.resource == "audit";
     if matches!(route.serve.run, Run::Write(_)) {
         transport::cross_site(&parts.method, &headers, &server.origin_of(tenant.home()), cookie)?;
@@ -243,7 +253,7 @@ async fn answer(
         let _held: kernel::Permit<kernel::Read> = server.access.permit(principal.clone(), also, event, noted).await?;
     }
     let ready = async |raw, trace: &mut Trace| {
-        let raw = within(total, Failure::TooSlow, take(server, route, raw, body)).await?;
+        let raw = within(total, Failure::TooSlow, take(server, route, principal.tenant(), raw, body)).await?;
         *typed = raw.body.clone();
         if late {
             trace.quota = Some(spend(server, route, template, principal, account(&raw))?);
@@ -254,7 +264,11 @@ async fn answer(
         Run::Read(run) => {
             let permit = server.access.permit(principal.clone(), action, event, noted).await?;
             let raw = ready(raw, trace).await?;
-            within(total, Failure::Busy(1), run(&server.store, permit, raw, None)).await
+            let handler = run(&server.store, permit, raw, None);
+            match server.faults.next() {
+                None => within(total, Failure::Busy(1), handler).await,
+                Some(fault) => faults::struck(fault, handler).await?,
+            }
         }
         Run::Write(run) => {
             let permit = server.access.permit(principal.clone(), action, event, noted).await?;
@@ -315,7 +329,14 @@ fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// Reads the body as the route wants it, under the edge's caps and deadlines.
-async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> Result<Raw, Failure> {
+async fn take(
+    server: &Server,
+    route: &Route,
+    tenant: kernel::TenantId,
+    mut raw: Raw,
+    body: Incoming,
+) -> Result<Raw, Failure> {
+    let most = server.limits.body(tenant).unwrap_or(u64::MAX);
     let idle = flood(server.app.edge.flood.body_idle);
     match route.serve.intake {
         Intake::None => {
@@ -325,14 +346,14 @@ async fn take(server: &Server, route: &Route, mut raw: Raw, body: Incoming) -> R
             })?;
         }
         Intake::Whole(cap) => {
-            raw.body = transport::whole(body, cap.min(server.app.edge.flood.body), idle).await?;
+            raw.body = transport::whole(body, cap.min(server.app.edge.flood.body).min(most), idle).await?;
             if server.app.auth.honeypot && matches!(route.action.verb, "sign_in" | "sign_up") {
                 let kind = raw.media_type();
                 raw.body = transport::people_only(raw.body, kind.as_deref())?;
             }
         }
         Intake::Stream(cap) => {
-            let stream: BodyStream = transport::stream(body, cap, idle)?;
+            let stream: BodyStream = transport::stream(body, cap.min(most), idle)?;
             raw.stream = Some(stream);
         }
     }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub steer: bool,
     /// Whether a prober watches the server as long as it runs.
     pub watch: bool,
+    /// SHA-256 of the sources of this program, in hex.
+    pub sources: &'static str,
     /// The environment, read once.
     pub environment: HashMap<String, String>,
 }
@@ -153,7 +155,7 @@ pub(crate) fn in_service(settings: &Settings, region: &manifest::Region) -> bool
 /// Regions whose key service is not spoken here, or has no token: a development server uses roots of its own instead.
 pub(crate) fn replaced(settings: &Settings, app: &App) -> Vec<String> {
     let other = |r: &&manifest::Region| matches!(r.root_key, Pointer::Kms(_)) && !in_service(settings, r);
-    let named = |r: &manifest::Region| format!("regions.{}.root_key: {}", r.id, named(&r.root_key));
+    let named = |r: &manifest::Region| format!("{} (a root of this machine stands in)", named(&r.root_key));
     if settings.development() { app.regions.iter().filter(other).map(named).collect() } else { Vec::new() }
 }
 

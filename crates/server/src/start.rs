@@ -22,7 +22,7 @@ use crate::{
     posture::{self, Posture},
     rotation,
     settings::{self, Kept},
-    watch,
+    watch, witness,
 };
 
 /// A server that answers.
@@ -231,13 +231,37 @@ fn tls(settings: &Settings, app: &App, lock: &Lock) -> Result<Option<TlsAcceptor
     Ok(Some(TlsAcceptor::from(config)))
 }
 
+/// A node of one region (`VOUCHSAFE_REGION`) knows no other: its folder, house database, files and root key are that
+/// region's. Without it one node keeps every region of the app.
+fn pinned(settings: &Settings, app: &mut App) -> Result<(), String> {
+    let Some(only) = settings.environment.get("VOUCHSAFE_REGION").filter(|only| !only.is_empty()) else {
+        return Ok(());
+    };
+    if !app.regions.iter().any(|region| region.id == only) {
+        let known: Vec<&str> = app.regions.iter().map(|region| region.id).collect();
+        return Err(format!("VOUCHSAFE_REGION: the app has no region of that name; it has {}", known.join(", ")));
+    }
+    app.regions.retain(|region| region.id == only);
+    app.demo.retain(|tenant| tenant.region == only);
+    Ok(())
+}
+
+/// Whether a database that nobody has open yet lies in the clear.
+fn in_the_clear(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = [0; 16];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *b"SQLite format 3\0"
+}
+
 /// Starts a server. When it returns, the server answers.
 ///
 /// # Errors
 /// Words for the terminal; nothing listens then.
-pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str) -> Result<Running, String> {
+pub async fn start(mut settings: Settings, mut app: App, page: Page, manifest: &str) -> Result<Running, String> {
     let began = Instant::now();
     posture::harden();
+    pinned(&settings, &mut app)?;
     let app = Arc::new(app);
     let development = settings.development();
     let (mode, engine, blocklist) = (mode(&settings, &app)?, engine(&settings, &app)?, blocklist(&settings, &app)?);
@@ -252,8 +276,9 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     let mut kept = Kept::open(&settings.data)?;
     let roots = settings::roots(&settings, &app, &mut kept, &*rng)?;
     let (machine, orphaned) = (Arc::new(Machine::default()), Arc::new(tokio::sync::Notify::new()));
+    let faults = Arc::default();
     if settings.steer {
-        machine.follow(std::io::stdin(), Arc::clone(&orphaned));
+        machine.follow(&faults, std::io::stdin(), Arc::clone(&orphaned));
     }
     let clock: Arc<dyn Clock> = machine;
     let sink = settings.log.clone().map_or_else(|| if development { Sink::Nowhere } else { Sink::Stderr }, Sink::File);
@@ -276,6 +301,9 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     let stores = inventory::stores(&settings, &app, &engine, &mail);
     let policies = inventory::policies(&settings.folder)?;
     let advisories = inventory::advisories(&settings, &*clock)?;
+    let runs = inventory::runs(&settings)?;
+    let witnesses = witness::read(&settings)?;
+    let was_plain = app.encryption.at_rest == "program" && in_the_clear(&settings.data.join("control.db"));
     let live = inventory::figures(&settings, &app, clock.now());
     let server = assemble(Parts {
         page: Arc::new(page),
@@ -298,10 +326,20 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
         stores,
         policies,
         advisories,
+        runs,
+        sources: settings.sources,
+        faults,
         live,
         app: Arc::clone(&app),
     })
     .await?;
+    server.audit.witnessed_by(witnesses);
+    if was_plain {
+        let words = "databases and objects of this folder lay in the clear and are sealed from now on. Their old blocks were \
+                     written over, but what an SSD, a snapshot or a backup still holds of them no program reaches: move to a \
+                     new disk, or destroy the old one, if that matters";
+        server.monitor.event(Level::Warn, None, None, words, Vec::new());
+    }
     let tenants = match plan {
         Some(plan) => demo::seed(&server, &plan, &mut kept, &settings.folder).await?,
         None => Vec::new(),
@@ -318,13 +356,19 @@ pub async fn start(mut settings: Settings, app: App, page: Page, manifest: &str)
     jobs::start(&server);
     jobs::publish(&server);
     jobs::blocklist(&server);
+    jobs::advisories(&server);
     closing::start(&server);
+    witness::start(&server);
     rotation::start(&server);
     let stop = Arc::new(tokio::sync::Notify::new());
     if let Some(address) = settings.http {
         listens.push(("plain HTTP", plain(&server, address).await?));
     }
-    let posture = Posture::inspect(&settings, &server.app.edge.ports, listens);
+    let mut posture = Posture::inspect(&settings, &server.app.edge.ports, listens);
+    if !development && server.app.regions.len() > 1 {
+        let finding = "one folder keeps every region's tenants: start a node for each, with VOUCHSAFE_REGION";
+        posture.findings.push(finding.to_owned());
+    }
     for finding in &posture.findings {
         server.monitor.event(
             Level::Warn,

@@ -342,7 +342,7 @@ impl Blobs {
     fn seal_plain(&self, id: Id, path: &Path) -> Result<(), Failure> {
         use std::{io::Write, os::unix::fs::OpenOptionsExt};
         let Some(keys) = &self.keys else { return Ok(()) };
-        let mut file = std::fs::File::open(path).map_err(|e| io(&e))?;
+        let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(|e| io(&e))?;
         let mut left = file.metadata().map_err(|e| io(&e))?.len();
         let mut read = |most: usize| -> Result<Vec<u8>, Failure> {
             let mut bytes = Vec::new();
@@ -371,7 +371,10 @@ impl Blobs {
                 return Err(chunks::damaged());
             }
         }
-        new.sync_all().and_then(|()| std::fs::rename(&part.0, path)).map_err(|e| io(&e))
+        new.sync_all().and_then(|()| std::fs::rename(&part.0, path)).map_err(|e| io(&e))?;
+        // Its name is the sealed object's now; as far as a program can, its blocks hold nothing any more.
+        let _best_effort = crate::sqlite::wipe(&file);
+        Ok(())
     }
 }
 

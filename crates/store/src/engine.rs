@@ -199,7 +199,10 @@ impl Store {
         let lock = folder::claim(&folder)?;
         let house = Arc::new(House { chain, clock, rng, hooks: Hooks::default(), sealing, ids: Mutex::default() });
         let kind = match engine {
-            Engine::Sqlite => Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?),
+            Engine::Sqlite => {
+                sqlite::fits(house.sealing.as_ref(), &folder.join("control.db"))?;
+                Kind::Sqlite(sqlite::Files::open(&folder, schemas, Arc::clone(&house)).await?)
+            }
             Engine::Postgres { url, owner } => {
                 let database = postgres::Database::open(&url, owner.as_deref(), &schemas, Arc::clone(&house)).await?;
                 Kind::Postgres(Arc::new(database))

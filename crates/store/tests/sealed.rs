@@ -168,7 +168,7 @@ async fn data_of_a_time_before_is_sealed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_volume_pages_are_plain_and_sealed_ones_still_open() {
+async fn pages_are_plain_on_a_volume_and_what_is_sealed_is_not_undone() {
     let folder = tempfile::tempdir().unwrap();
     let bench = sealed(folder.path(), tables(), Some(false)).await;
     bench.tenants([1]).await;
@@ -176,13 +176,38 @@ async fn on_a_volume_pages_are_plain_and_sealed_ones_still_open() {
     bench.store.close().await;
     drop(bench);
     assert!(std::fs::read(file(folder.path(), 1)).unwrap().starts_with(b"SQLite format 3\0"));
-    // There and back: what is sealed stays sealed.
-    for (pages, slugs) in [(true, 1), (false, 2)] {
-        let bench = sealed(folder.path(), tables(), Some(pages)).await;
-        bench.add(1, &format!("{slugs}"), 1).await.unwrap();
-        assert_eq!(bench.slugs(1).await.len(), slugs + 1);
-        bench.store.close().await;
-        drop(bench);
+    // Sealed when the settings say so; afterwards a start without sealing is refused, and nothing is changed.
+    let bench = sealed(folder.path(), tables(), Some(true)).await;
+    bench.add(1, "sealed", 1).await.unwrap();
+    bench.store.close().await;
+    drop(bench);
+    for _ in 0..2 {
+        let refused =
+            Bench::sealed(folder.path(), Engine::Sqlite, tables(), Some(keys::sealing(false))).await.err().unwrap();
+        assert!(format!("{refused:?}").contains("sealed by the program"), "{refused:?}");
         assert!(std::fs::read(file(folder.path(), 1)).unwrap().starts_with(b"vouchsafe page 1"));
     }
+    assert_eq!(sealed(folder.path(), tables(), Some(true)).await.slugs(1).await.len(), 2);
+}
+
+/// A second name for the same blocks shows what is left in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_plain_is_written_over() {
+    let (folder, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let id = Id::from_bytes([9; 16]);
+    let bench = sealed(folder.path(), tables(), None).await;
+    bench.tenants([1]).await;
+    for n in 0..30 {
+        bench.add(1, &format!("{PLANTED}-{n}-{}", "x".repeat(3000)), n).await.unwrap();
+    }
+    bench.write(1).blobs().put(id, 1 << 20, Whole::new(PLANTED.repeat(20_000))).await.unwrap();
+    drop(bench);
+    for (n, path) in holding(folder.path()).into_iter().enumerate() {
+        std::fs::hard_link(path, aside.path().join(n.to_string())).unwrap();
+    }
+    let links = || std::fs::read_dir(aside.path()).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap());
+    assert!(links().count() >= 2, "database or log, and the object");
+    let bench = sealed(folder.path(), tables(), Some(true)).await;
+    assert_eq!(bench.slugs(1).await.len(), 30);
+    assert!(links().all(|bytes| bytes.iter().all(|byte| *byte == 0)));
 }

@@ -88,7 +88,7 @@ statements! {
         "UPDATE member_index SET suspended = $5 WHERE tenant = $1 AND user_id = $2 AND role = $3 AND suspended = $4";
     LEAVE: Change<Control, (TenantId, UserId, &'static str, bool)> =
         "DELETE FROM member_index WHERE tenant = $1 AND user_id = $2 AND role = $3 AND suspended = $4";
-    /// Tenant, slug, role, how many hold it and may act; the largest holdings first. No canaries: nobody's access.
+    /// Tenant, slug, role, how many hold it and may act. No canaries: nobody's access.
     HOLDERS: Query<Control, (), (TenantId, String, String, i64)> =
         "SELECT t.id, t.slug, m.role, COUNT(*) AS held FROM member_index m JOIN tenant t ON t.id = m.tenant
          WHERE m.suspended = 0 AND t.canary = 0 AND t.status <> 'deleted' GROUP BY t.id, t.slug, m.role

@@ -106,7 +106,8 @@ impl Headers {
             headers.insert(PERMISSIONS, HeaderValue::from_static(FEATURES));
         }
         headers.insert(OPENER, HeaderValue::from_static("same-origin"));
-        headers.insert(RESOURCE, HeaderValue::from_static("same-origin"));
+        // A handler may let other sites embed what is public anyway: the badge.
+        headers.entry(RESOURCE).or_insert(HeaderValue::from_static("same-origin"));
         if about.secure && !off("edge.hsts") {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, self.hsts.clone());
         }
@@ -171,6 +172,12 @@ pub(crate) mod tests {
 
     fn dressed(reply: Reply, secure: bool, development: bool) -> HeaderMap {
         Headers::new(&edge(), development).dress(reply, &about(secure, 7)).headers().clone()
+    }
+
+    #[test]
+    fn only_what_says_so_may_be_embedded_elsewhere() {
+        let open = Reply::json(StatusCode::OK, "{}").with(RESOURCE, "cross-origin");
+        assert_eq!(dressed(open, true, false).get_all(RESOURCE).iter().collect::<Vec<_>>(), ["cross-origin"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use manifest::{App, Pointer};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
     process::{Child, ChildStdin, Command},
     sync::Mutex,
@@ -23,12 +23,12 @@ use tokio::{
 
 use crate::{
     authority::Authority,
+    checked::Place,
     evidence::Miss,
     jwt::Issuer,
     live::Live,
     random,
     sink::{Mail, Sink},
-    checked::Place,
     wire::Net,
 };
 
@@ -82,12 +82,27 @@ pub struct Instance {
     pub took: Duration,
 }
 
+/// What outlives a start.
+struct World {
+    home: Arc<TempDir>,
+    authority: Arc<Authority>,
+    mail: Sink,
+    issuer: Arc<Issuer>,
+}
+
 impl Instance {
     /// Starts a fresh one and waits until it is ready.
     ///
     /// # Errors
     /// Words for the terminal when it does not start.
     pub async fn start(setup: &Setup) -> Result<Self, String> {
+        Self::start_with(setup, &[]).await
+    }
+    /// As [`Instance::start`], with variables of the caller's beside and before its own.
+    ///
+    /// # Errors
+    /// As [`Instance::start`].
+    pub async fn start_with(setup: &Setup, variables: &[(String, String)]) -> Result<Self, String> {
         let home = TempDir::with_prefix("vouchsafe-verify-").map_err(words)?;
         let domain = &setup.app.domain;
         let names = vec![domain.clone(), format!("*.{domain}"), "localhost".to_owned(), "*.localhost".to_owned()];
@@ -96,18 +111,11 @@ impl Instance {
         let (mail, smtp) = Sink::start().await.map_err(words)?;
         let issuer = Issuer::new("verify-1").map_err(words)?;
         issuer.publish(&home.path().join("jwks.json")).map_err(words)?;
-        let secrets = secrets(&setup.app, smtp);
+        let mut secrets = secrets(&setup.app, smtp);
+        secrets.extend(variables.iter().cloned());
         let data = home.path().join("data");
-        Self::launch(
-            setup.clone(),
-            Arc::new(home),
-            data,
-            Arc::new(authority),
-            mail,
-            Arc::new(issuer),
-            Arc::new(secrets),
-        )
-        .await
+        let world = World { home: Arc::new(home), authority: Arc::new(authority), mail, issuer: Arc::new(issuer) };
+        Self::launch(setup.clone(), world, data, Arc::new(secrets), 0).await
     }
     /// Starts a second one on a copy of this one's data (see [`crate::copy`]), with the same keys and authority.
     ///
@@ -121,9 +129,23 @@ impl Instance {
     /// # Errors
     /// As [`Instance::again`].
     pub async fn again_as(&self, folder: PathBuf, data: PathBuf) -> Result<Self, String> {
-        let (authority, issuer, secrets) = (self.authority.clone(), self.issuer.clone(), self.secrets.clone());
         let setup = Setup { folder, ..self.setup.clone() };
-        Self::launch(setup, self.home.clone(), data, authority, self.mail.clone(), issuer, secrets).await
+        Self::launch(setup, self.world(), data, self.secrets.clone(), 0).await
+    }
+    /// Ends it and starts it anew on its own data, with some secrets changed and its clock so many milliseconds ahead from the
+    /// first moment on.
+    ///
+    /// # Errors
+    /// As [`Instance::again`].
+    pub async fn restarted(&self, changed: &[(String, String)], ahead: i64) -> Result<Self, String> {
+        self.stop().await;
+        let mut secrets = self.secrets.as_ref().clone();
+        secrets.extend(changed.iter().cloned());
+        Self::launch(self.setup.clone(), self.world(), self.data.clone(), Arc::new(secrets), ahead).await
+    }
+    fn world(&self) -> World {
+        let (home, authority) = (self.home.clone(), self.authority.clone());
+        World { home, authority, mail: self.mail.clone(), issuer: self.issuer.clone() }
     }
 
     /// What a start on a copy of the data says that is given other roots; none when it starts.
@@ -137,11 +159,7 @@ impl Instance {
                 *value = format!("{roots}{ending}");
             }
         }
-        let (authority, issuer) = (self.authority.clone(), self.issuer.clone());
-        let secrets = Arc::new(secrets);
-        let started =
-            Self::launch(self.setup.clone(), self.home.clone(), data, authority, self.mail.clone(), issuer, secrets);
-        match started.await {
+        match Self::launch(self.setup.clone(), self.world(), data, Arc::new(secrets), 0).await {
             Ok(second) => {
                 second.stop().await;
                 None
@@ -152,14 +170,13 @@ impl Instance {
 
     async fn launch(
         setup: Setup,
-        home: Arc<TempDir>,
+        world: World,
         data: PathBuf,
-        authority: Arc<Authority>,
-        mail: Sink,
-        issuer: Arc<Issuer>,
         secrets: Arc<BTreeMap<String, String>>,
+        ahead: i64,
     ) -> Result<Self, String> {
         let started = Instant::now();
+        let World { home, authority, mail, issuer } = world;
         std::fs::create_dir_all(&data).map_err(words)?;
         let tag = data.file_name().and_then(|n| n.to_str()).unwrap_or("data").to_owned();
         let file = |name: &str| home.path().join(format!("{tag}.{name}"));
@@ -182,7 +199,11 @@ impl Instance {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(std::fs::File::create(&err).map_err(words)?);
         command.kill_on_drop(true);
         let mut child = command.spawn().map_err(|e| format!("{}: {e}", setup.binary.display()))?;
-        let steer = child.stdin.take();
+        let mut steer = child.stdin.take();
+        if let (Some(pipe), 1..) = (steer.as_mut(), ahead) {
+            pipe.write_all(format!("advance {ahead}\n").as_bytes()).await.map_err(words)?;
+            pipe.flush().await.map_err(words)?;
+        }
         let told = loop {
             if let Some(told) =
                 std::fs::read_to_string(&ready).ok().and_then(|t| serde_json::from_str::<Value>(&t).ok())
@@ -290,9 +311,19 @@ impl Instance {
     /// # Errors
     /// Unclear when nobody listens any more.
     pub async fn advance(&self, millis: i64) -> Result<(), Miss> {
+        self.steer(&format!("advance {millis}\n")).await
+    }
+    /// From now on one reading request in `every` panics or runs out of time in its middle, in turn; none at 0.
+    ///
+    /// # Errors
+    /// As [`Instance::advance`].
+    pub async fn faults(&self, every: u32) -> Result<(), Miss> {
+        self.steer(&format!("faults {every}\n")).await
+    }
+    async fn steer(&self, line: &str) -> Result<(), Miss> {
         let mut steer = self.steer.lock().await;
-        let Some(pipe) = steer.as_mut() else { return Err(Miss::Unclear("the clock has no handle".to_owned())) };
-        pipe.write_all(format!("advance {millis}\n").as_bytes()).await?;
+        let Some(pipe) = steer.as_mut() else { return Err(Miss::Unclear("the instance has no handle".to_owned())) };
+        pipe.write_all(line.as_bytes()).await?;
         pipe.flush().await?;
         drop(steer);
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -314,6 +345,18 @@ impl Instance {
             }
         }
         Err(Miss::Unclear("admin: no capacity for 5 s".to_owned()))
+    }
+
+    /// Calls one route of the house as an operator; status and JSON.
+    ///
+    /// # Errors
+    /// Unclear, with the server's words, when the call was refused.
+    pub async fn call(&self, who: &str, method: &str, path: &str, body: Option<&Value>) -> Result<(u64, Value), Miss> {
+        let order = serde_json::json!({
+            "do": "call", "as": who, "tenant": HOUSE, "method": method, "path": path, "type": "application/json",
+        });
+        let _turn = self.turn.lock().await;
+        call_at(&self.data.join("admin.sock"), &order, body).await
     }
 
     async fn order(&self, order: &Value) -> Result<Value, Miss> {
@@ -346,6 +389,32 @@ async fn order_at(socket: &Path, order: &Value) -> Result<Value, Miss> {
         Some(ok) => Ok(ok.take()),
         None => {
             Err(Miss::Unclear(format!("admin: {}", answer.get("error").and_then(Value::as_str).unwrap_or("refused"))))
+        }
+    }
+}
+
+/// The house's own id.
+const HOUSE: &str = "00000000-0000-0000-0000-000000000000";
+
+async fn call_at(socket: &Path, order: &Value, body: Option<&Value>) -> Result<(u64, Value), Miss> {
+    let work = async {
+        let (read, mut write) = UnixStream::connect(socket).await?.into_split();
+        let body = body.map(Value::to_string).unwrap_or_default();
+        write.write_all(format!("{order}\n{body}").as_bytes()).await?;
+        write.shutdown().await?;
+        let mut said = String::new();
+        BufReader::new(read).read_to_string(&mut said).await?;
+        Ok::<_, io::Error>(said)
+    };
+    let said = tokio::time::timeout(Duration::from_secs(20), work)
+        .await
+        .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
+    let (head, body) = said.split_once('\n').unwrap_or((&said, ""));
+    let head: Value = serde_json::from_str(head).unwrap_or_default();
+    match head.get("ok").and_then(|ok| ok.get("status")?.as_u64()) {
+        Some(status) => Ok((status, serde_json::from_str(body).unwrap_or_default())),
+        None => {
+            Err(Miss::Unclear(format!("admin: {}", head.get("error").and_then(Value::as_str).unwrap_or("refused"))))
         }
     }
 }
@@ -404,5 +473,5 @@ fn secrets(app: &App, smtp: SocketAddr) -> BTreeMap<String, String> {
 fn foreign(app: &App) -> Vec<String> {
     let pointers = app.regions.iter().flat_map(|r| r.database.iter().chain(&r.blobs)).chain(&app.observability.sentry);
     let named = pointers.filter_map(|p| if let Pointer::Env(name) = p { Some(name.clone()) } else { None });
-    named.chain(["VOUCHSAFE_DATABASE".to_owned()]).collect()
+    named.chain(["VOUCHSAFE_DATABASE", "VOUCHSAFE_REGION"].map(str::to_owned)).collect()
 }

@@ -29,12 +29,14 @@ pub enum Reach {
 
 /// Checks that can be tested on a server that people use, and whether they want TLS. Whatever is not here runs on an
 /// instance of the prober's own.
-const LIVE: [(&str, Reach, bool); 14] = [
+const LIVE: [(&str, Reach, bool); 16] = [
     ("edge.framing", Reach::Anon, false),
     ("edge.referrer", Reach::Anon, false),
     ("edge.permissions", Reach::Anon, false),
     ("edge.hsts", Reach::Anon, true),
     ("edge.csp", Reach::Anon, true),
+    ("gov.dependency_audit", Reach::Anon, false),
+    ("gov.security_tests", Reach::Anon, false),
     ("tenant.resolve", Reach::Canary, true),
     ("tenant.cross_read", Reach::Canary, false),
     ("access.role_floor", Reach::Canary, false),
@@ -59,7 +61,9 @@ pub fn reach(check: &str, tls: bool, people: bool) -> Reach {
 
 /// Probes that a visitor can run on a service whose manifest they do not know: requests alone, and no figure in them.
 pub(crate) fn anon(tls: bool) -> impl Iterator<Item = &'static Probe> {
-    probes::all().filter(move |p| p.check != "edge.hsts" && reach(p.check, tls, false) == Reach::Anon)
+    probes::all().filter(move |p| {
+        !["edge.hsts", "gov.security_tests"].contains(&p.check) && reach(p.check, tls, false) == Reach::Anon
+    })
 }
 
 /// Whether anyone may ask for the check to be tested now: requests alone, done in seconds.

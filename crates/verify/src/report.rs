@@ -7,10 +7,7 @@ use kernel::Time;
 use manifest::{PageClaim, Verdict};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    round::Seen,
-    checked::Checked,
-};
+use crate::{checked::Checked, round::Seen};
 
 /// Columns of the table.
 const WIDTH: usize = 100;

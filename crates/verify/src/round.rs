@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    checked::{Checked, Place},
     evidence::Finding,
     plan,
-    checked::{Checked, Place},
 };
 
 /// Longest text that is believed, in characters.

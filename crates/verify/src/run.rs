@@ -10,12 +10,12 @@ use kernel::Time;
 use manifest::{App, CheckKind, Page, Verdict};
 
 use crate::{
+    checked::{Checked, Place},
     evidence::{Evidence, Miss, Outcome},
     instance::{Instance, Setup},
     plan::{self, Plan, Probe, Room, Selection},
     report::{Judged, Report},
     stage::{Stage, Tenant},
-    checked::{Checked, Place},
 };
 
 /// How long one try of a probe may take.

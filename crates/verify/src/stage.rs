@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
+    checked::Place,
     evidence::{Miss, unclear},
     instance::Instance,
     openapi::OpenApi,
     random,
-    checked::Place,
     wire::{Answer, Ask, Client},
 };
 
@@ -154,6 +154,11 @@ impl Stage {
     pub fn now(&self) -> Time {
         let real = i64::try_from(self.began.1.elapsed().as_millis()).unwrap_or(0);
         self.began.0.plus(real + self.moved.load(Ordering::SeqCst))
+    }
+    /// The time outside, which no steering moves.
+    #[must_use]
+    pub fn real(&self) -> Time {
+        self.began.0.plus(i64::try_from(self.began.1.elapsed().as_millis()).unwrap_or(0))
     }
     /// Moves the instance's clock on.
     ///

@@ -14,6 +14,7 @@ use manifest::{App, CheckKind, Method, Page, PageClaim, page::Segment};
 use serde_json::Value;
 
 use crate::{
+    checked::Checked,
     evidence::{Miss, Outcome},
     instance::{Instance, Setup},
     live::Live,
@@ -22,7 +23,6 @@ use crate::{
     run::{Scene, elapsed, judge, on},
     sink::{Mail, Sink},
     stage::{Stage, Tenant},
-    checked::Checked,
     walls,
     wire::{Ask, Client, Net},
 };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    checked::Checked,
     evidence::Miss,
     instance::{Instance, Setup},
     live::Live,
@@ -16,7 +17,6 @@ use crate::{
     round::{Round, Seen},
     run::{Scene, elapsed, on, own},
     stage::{Stage, Tenant},
-    checked::Checked,
 };
 
 /// How many probes run beside each other on a live server: it has other work.

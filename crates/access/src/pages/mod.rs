@@ -1,6 +1,5 @@
 //! Pages: where one is, who belongs here, what each role may do, and the invited person's door.
 
-
 mod invitation;
 mod operators;
 mod overview;

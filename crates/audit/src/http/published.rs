@@ -23,6 +23,7 @@ use crate::{
     sql,
     tile::{self, Edge, Tile, WIDTH},
     tree::{self, Nodes, State},
+    witness::with_lines,
 };
 
 /// Days that the key set shows.
@@ -111,6 +112,14 @@ pub(super) async fn keys(audit: Arc<Audit>, call: Asking<()>) -> Result<Reply, F
     Ok(Reply::json(StatusCode::OK, set.to_string()))
 }
 
+/// The instance's own log may have witnesses; a tenant's is in the instance's list.
+async fn witnessed(tx: &Tx<Read>, size: i64, note: String) -> Result<String, Failure> {
+    if tx.permit().principal().tenant() != TenantId::HOUSE {
+        return Ok(note);
+    }
+    Ok(with_lines(note, tx.all(&sql::WITNESSED, (size,)).await?))
+}
+
 fn plain(text: String) -> Reply {
     Reply::new(StatusCode::OK, Body::Bytes(text.into())).with(header::CONTENT_TYPE, "text/plain; charset=utf-8")
 }
@@ -118,16 +127,16 @@ fn plain(text: String) -> Reply {
 /// Which checkpoint.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Which {
+pub(crate) struct Which {
     /// `2026-05-04`; the newest when nothing is said.
     day: Option<String>,
 }
 
 /// The newest checkpoint; before the first day is closed, that of the empty log.
-pub(super) async fn checkpoint(audit: Arc<Audit>, call: Asking<Which>) -> Result<Reply, Failure> {
+pub(crate) async fn checkpoint(audit: Arc<Audit>, call: Asking<Which>) -> Result<Reply, Failure> {
     let wanted = |row: &sql::Row| call.input.day.as_ref().is_none_or(|day| date(row.0) == *day);
     match rows(&call.tx, ALL).await?.into_iter().find(wanted) {
-        Some((_, _, note, ..)) => Ok(plain(note)),
+        Some((_, size, note, ..)) => Ok(plain(witnessed(&call.tx, size, note).await?)),
         None if call.input.day.is_none() => {
             Ok(plain(audit.sign(call.tx.permit().principal().home(), &Edge::default())?.0))
         }
@@ -182,10 +191,15 @@ pub(super) async fn instance(audit: Arc<Audit>, call: Asking<()>) -> Result<Repl
     );
     let days: Vec<Value> = days.collect();
     let notes = call.tx.all(&sql::CHECKPOINTS, (TenantId::HOUSE.to_string(), 1)).await?;
-    let checkpoint = notes.into_iter().next().map(|(_, _, note, ..)| note);
+    let checkpoint = match notes.into_iter().next() {
+        Some((_, size, note, ..)) => Some(with_lines(note, call.tx.all(&sql::WITNESSED, (size,)).await?)),
+        None => None,
+    };
+    let witnesses: Vec<String> = audit.witnesses().iter().map(|w| w.key.to_string()).collect();
+    let comparing = "none: two histories are found by comparing checkpoints, not excluded";
     let answer = json!({
         "origin": key.name, "vkey": key.to_string(), "checkpoint": checkpoint, "days": days,
-        "witnesses": "none: two histories are found by comparing checkpoints, not excluded",
+        "witnesses": if witnesses.is_empty() { json!(comparing) } else { json!(witnesses) },
     });
     Ok(Reply::json(StatusCode::OK, answer.to_string()))
 }
@@ -221,7 +235,10 @@ pub(super) async fn instance_day(_: Arc<Audit>, call: Asking<OfDay>) -> Result<R
     {
         let path: Vec<Hash> = nodes.inclusion(place, state.head.size).await?;
         let notes = call.tx.all(&sql::CHECKPOINTS, (TenantId::HOUSE.to_string(), 1)).await?;
-        proof = notes.into_iter().next().map(|(_, _, note, ..)| proof_file(place, &path, &note));
+        if let Some((_, size, note, ..)) = notes.into_iter().next() {
+            let note = with_lines(note, call.tx.all(&sql::WITNESSED, (size,)).await?);
+            proof = Some(proof_file(place, &path, &note));
+        }
         let stored = reader.all(&sql::FORWARD, (leaf, leaf + 1, 1)).await?;
         body = stored.into_iter().next().and_then(|(_, body, _)| String::from_utf8(body).ok());
     }

@@ -28,12 +28,12 @@ statements! {
     ERASE: Change<Own, (i64,)> = "DELETE FROM _leaf_value WHERE leaf = $1";
 }
 
-struct House {
+pub(crate) struct House {
     folder: tempfile::TempDir,
     store: Store,
-    audit: Arc<Audit>,
+    pub(crate) audit: Arc<Audit>,
     keys: Keys,
-    clock: Arc<Steered>,
+    pub(crate) clock: Arc<Steered>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test bench")]
@@ -50,7 +50,7 @@ fn person(n: u8) -> UserId {
 }
 
 impl House {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Steered::at(START));
         let store = Store::open(Options {
@@ -90,7 +90,7 @@ impl House {
         }
         house
     }
-    async fn note(&self, tenant: TenantId, n: u8) {
+    pub(crate) async fn note(&self, tenant: TenantId, n: u8) {
         let event = Event {
             name: if n.is_multiple_of(3) { "member.invited" } else { "record.created" },
             actor: Actor::Account { user: person(n % 2) },
@@ -124,7 +124,7 @@ impl House {
         let principal = Principal::known(&keys.principal, found, Actor::Member { user: person(0), role: 0 }, false);
         Permit::grant(&keys.permit, principal, event, Grant::PLAIN)
     }
-    fn tx<M: Mode>(&self, tenant: TenantId) -> Tx<M> {
+    pub(crate) fn tx<M: Mode>(&self, tenant: TenantId) -> Tx<M> {
         Tx::open(&self.store, self.permit(tenant))
     }
     async fn body(&self, seq: i64) -> Vec<u8> {
@@ -334,7 +334,7 @@ async fn the_check_names_a_cut_end() {
 
 impl House {
     /// Closes a day of a log as the job does; `crash`: after the leaf, before the checkpoint is published.
-    async fn close(&self, tenant: TenantId, day: i64, crash: bool) -> Result<(), Failure> {
+    pub(crate) async fn close(&self, tenant: TenantId, day: i64, crash: bool) -> Result<(), Failure> {
         let sealed = self.audit.close_day(self.named(tenant, "log.day_closed"), day).await?;
         if !crash {
             let batch = self.named(TenantId::HOUSE, "log.published").batch::<Control>("day");
@@ -343,7 +343,7 @@ impl House {
         }
         Ok(())
     }
-    fn named(&self, tenant: TenantId, event: &'static str) -> Tx<Write> {
+    pub(crate) fn named(&self, tenant: TenantId, event: &'static str) -> Tx<Write> {
         Tx::open(&self.store, self.permit_for(tenant, event))
     }
     async fn get<In: serde::de::DeserializeOwned>(&self, members: Value) -> Asking<In> {
@@ -373,7 +373,7 @@ fn text(reply: route::Reply) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-const TODAY: i64 = START.0 / DAY;
+pub(crate) const TODAY: i64 = START.0 / DAY;
 
 #[tokio::test]
 async fn a_day_is_closed_once_whatever_happens_between() {
@@ -740,4 +740,51 @@ async fn cost_of_closing_ten_thousand_logs() {
         }
         println!("10,000 logs closed in {:?}", began.elapsed());
     }
+}
+
+/// CPU time of this process so far, in microseconds.
+fn spent() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    let own: u64 = stat.split(' ').next().unwrap().parse().unwrap();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    tasks.sum::<u64>().max(own) / 1000
+}
+
+/// A leaf alone, written as every write is, 64 under way: an upper bound of what audit adds to a write, since the queue,
+/// the transaction and its fsync are the write's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; run with --ignored --nocapture, optimised"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
+async fn cost_of_a_leaf_in_a_write() {
+    use futures_util::StreamExt as _;
+    const MANY: u64 = 40_000;
+    let house = House::open().await;
+    let lookup = Lookup::new(&house.keys.caller, &house.store);
+    let event = |n: u64| Event {
+        name: "record.created",
+        actor: Actor::Account { user: person(1) },
+        target: format!("notes/{n}"),
+        outcome: Outcome::Done,
+        source: Source::Api,
+        request: RequestId(Id::v7(Time(7), [1; 10])),
+        fields: Vec::new(),
+    };
+    let write = async |from: u64, many: u64| {
+        let each = (from..from + many).map(|n| lookup.note(tenant(1), event(n)));
+        futures_util::stream::iter(each).buffer_unordered(64).for_each(|done| async move { done.unwrap() }).await;
+    };
+    write(0, 2_000).await;
+    let before = spent();
+    write(2_000, MANY).await;
+    let whole = (spent() - before) as f64 / MANY as f64;
+    let (chained, mut head) = (Chained::new([7; 32]), store::Head::default());
+    let before = spent();
+    for n in 0..MANY {
+        head = store::Chain::next(&chained, &head, &event(n), START, &OsRng).head;
+    }
+    let alone = (spent() - before) as f64 / MANY as f64;
+    println!("a leaf written by itself: {whole:.1} us CPU; of it made and hashed: {alone:.1} us");
 }

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use store::Control;
 
 use super::{
-    channel, operator, pages,
+    channel, leaving, operator, pages,
     report::{Content, clocks},
-    sql,
+    runs, sql,
 };
 use crate::Disclosure;
 
@@ -30,6 +30,10 @@ pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
         public("/trust/inventory", get(with(d, pages::inventory))),
         public("/trust/inventory.json", get(with(d, inventory))),
         public("/trust/sbom.json", get(with(d, sbom))),
+        public("/trust/advisories.json", get(with(d, advisories))),
+        public("/trust/secrets.json", get(with(d, leaving::declared))),
+        public("/trust/tests", get(with(d, runs::page))),
+        public("/trust/tests.json", get(with(d, runs::signed))),
         public("/legal/{name}", get(with(d, pages::policy))),
         Route {
             path: "/trust/report".to_owned(),
@@ -39,6 +43,7 @@ pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
         },
     ];
     routes.extend(operator::routes(d));
+    routes.extend(super::room::routes(d));
     routes
 }
 
@@ -175,4 +180,11 @@ async fn inventory(d: Arc<Disclosure>, _: Asking<()>) -> Result<Reply, Failure> 
 
 async fn sbom(d: Arc<Disclosure>, _: Asking<()>) -> Result<Reply, Failure> {
     Ok(Reply::json(StatusCode::OK, super::supply::sbom(d.build()).to_string()))
+}
+
+/// `null`: no list is configured.
+async fn advisories(d: Arc<Disclosure>, call: Asking<()>) -> Result<Reply, Failure> {
+    let now = call.tx.permit().principal().at();
+    let told = d.advisories().map_or(Value::Null, |found| found.json(now));
+    Ok(Reply::json(StatusCode::OK, json!({"build": d.build(), "audit": told}).to_string()))
 }

@@ -5,10 +5,15 @@ mod channel;
 mod http;
 mod incident;
 mod inventory;
+mod leaving;
+mod meters;
 mod operator;
 mod pages;
 mod policies;
 mod report;
+mod review;
+mod room;
+mod runs;
 mod secret_age;
 mod sql;
 mod supply;
@@ -22,11 +27,29 @@ use route::page::Frame;
 pub(crate) use http::routes;
 pub use inventory::Stores;
 pub use policies::{Policy, missing};
-pub use secret_age::{Age, Setting};
+pub use review::{Decisions, Held, Reviewable, Reviewed, departed};
+pub use runs::{Pair, Runs};
+pub use secret_age::{Age, MAIL, Rule, Setting};
 pub(crate) use sql::tables;
-pub use supply::{Advisories, advisories};
+pub use supply::{Advisories, AdvisoryList, Flaw};
 
 use crate::Disclosure;
+
+/// A kind of thing that browsers blocked.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// How often.
+    pub times: u64,
+    /// The policy's directive.
+    pub directive: String,
+    /// The page.
+    pub page: String,
+    /// What was blocked.
+    pub blocked: String,
+}
+
+/// Reads them.
+pub type Violations = Arc<dyn Fn() -> Vec<Violation> + Send + Sync>;
 
 /// What the desk needs of the running server.
 pub struct Setup {
@@ -36,8 +59,14 @@ pub struct Setup {
     pub stores: Stores,
     /// Texts under `legal/`.
     pub policies: Vec<Policy>,
+    /// What browsers reported as blocked since the start.
+    pub violations: Violations,
     /// What is known against this build; none: no list is configured.
-    pub advisories: Option<Advisories>,
+    pub advisories: Option<AdvisoryList>,
+    /// A record of test runs that came with the build.
+    pub runs: Option<Runs>,
+    /// SHA-256 of the sources of the running program, in hex.
+    pub sources: &'static str,
 }
 
 impl Disclosure {
@@ -47,7 +76,12 @@ impl Disclosure {
     }
     /// What is known against this build, where a list is configured.
     #[must_use]
-    pub fn advisories(&self) -> Option<&Advisories> {
+    pub fn advisories(&self) -> Option<Arc<Advisories>> {
+        self.advisory_list().map(AdvisoryList::now)
+    }
+    /// The list itself.
+    #[must_use]
+    pub fn advisory_list(&self) -> Option<&AdvisoryList> {
         self.desk.get()?.advisories.as_ref()
     }
     fn setup(&self) -> Result<&Setup, Failure> {

@@ -1,4 +1,4 @@
-//! The team's side of the desk, over the admin socket only: every act leaves a leaf that names who did it.
+//! The team's side of the desk, over the admin socket, or by an operator's session in a browser: every act leaves a leaf that names who did it.
 
 use std::sync::Arc;
 
@@ -11,29 +11,34 @@ use store::Control;
 use super::{
     channel::stamp,
     incident::{CLOCK, Told},
+    leaving,
     report::{Content, Standing},
+    runs,
     sql::{self, Kept},
 };
 use crate::Disclosure;
 
 /// Rows shown at most.
-const MOST: i64 = 500;
+pub(super) const MOST: i64 = 500;
 
 pub(super) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
     let read = |path: &str, serve| Route { path: path.to_owned(), action: may("operator", "read"), tier: "api", serve };
     let act =
         |path: &str, serve| Route { path: path.to_owned(), action: may("operator", "manage"), tier: "api", serve };
     vec![
-        read("/operator/reports", get(with(d, reports))),
-        read("/operator/reports/{id}", get(with(d, report))),
-        act("/operator/reports/{id}/acknowledge", post("report.acknowledged", with(d, acknowledge))),
-        act("/operator/reports/{id}/update", post("report.updated", with(d, update))),
-        act("/operator/reports/{id}/close", post("report.closed", with(d, close))),
-        read("/operator/incidents", get(with(d, incidents))),
-        act("/operator/incidents", post("incident.opened", with(d, open))),
-        act("/operator/incidents/{id}/notified", post("incident.notified", with(d, notified))),
-        act("/operator/incidents/{id}/close", post("incident.closed", with(d, end))),
-        read("/operator/secrets", get(with(d, secrets))),
+        read("/api/v1/operator/reports", get(with(d, reports))),
+        read("/api/v1/operator/reports/{id}", get(with(d, report))),
+        act("/api/v1/operator/reports/{id}/acknowledge", post("report.acknowledged", with(d, acknowledge))),
+        act("/api/v1/operator/reports/{id}/update", post("report.updated", with(d, update))),
+        act("/api/v1/operator/reports/{id}/close", post("report.closed", with(d, close))),
+        read("/api/v1/operator/incidents", get(with(d, incidents))),
+        act("/api/v1/operator/incidents", post("incident.opened", with(d, open))),
+        act("/api/v1/operator/incidents/{id}/notified", post("incident.notified", with(d, notified))),
+        act("/api/v1/operator/incidents/{id}/close", post("incident.closed", with(d, end))),
+        read("/api/v1/operator/secrets", get(with(d, leaving::secrets))),
+        read("/api/v1/operator/departures", get(with(d, leaving::departures))),
+        act("/api/v1/operator/tests", post("tests.recorded", with(d, runs::record))),
+        act("/api/v1/operator/departures", post("departure.recorded", with(d, leaving::left))),
     ]
 }
 
@@ -48,7 +53,7 @@ struct Line {
     summary: String,
 }
 
-fn content(d: &Disclosure, sealed: &[u8]) -> Result<Content, Failure> {
+pub(super) fn content(d: &Disclosure, sealed: &[u8]) -> Result<Content, Failure> {
     let plain = d.vault().open_house("report", sealed)?;
     serde_json::from_slice(plain.expose()).map_err(|_| Failure::internal("disclosure: a kept report is JSON"))
 }
@@ -80,11 +85,11 @@ async fn reports(d: Arc<Disclosure>, call: Asking<()>) -> Result<Lines, Failure>
 /// A name in a path.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
-    id: String,
+pub(super) struct Named {
+    pub(super) id: String,
 }
 
-fn id(text: &str) -> Result<Id, Failure> {
+pub(super) fn id(text: &str) -> Result<Id, Failure> {
     text.parse().map_err(|_| Failure::NotFound)
 }
 
@@ -116,7 +121,7 @@ pub(super) fn updates(d: &Disclosure, rows: Vec<(Time, Vec<u8>)>) -> Result<Vec<
     rows.into_iter().map(open).collect()
 }
 
-async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(super) async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let none = Failure::Conflict("no such report waits for an answer".into());
     let batch = call.tx.batch::<Control>(format!("report/{id}")).expect(1, &sql::ACKNOWLEDGE, (id, now), none);
@@ -126,12 +131,12 @@ async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<(
 /// Words for the reporter.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Update {
-    id: String,
-    words: String,
+pub(super) struct Update {
+    pub(super) id: String,
+    pub(super) words: String,
 }
 
-async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result<Done<()>, Failure> {
+pub(super) async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     if call.input.words.trim().is_empty() || call.input.words.chars().count() > 5000 {
         return Err(Failure::field("words", "length", "1 to 5,000 characters"));
@@ -145,14 +150,14 @@ async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result<Done<()>, 
 /// Closing: with the name to thank, when the reporter wanted to be named.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Closing {
-    id: String,
+pub(super) struct Closing {
+    pub(super) id: String,
     /// Thank them on the page of thanks.
     #[serde(default)]
-    thank: bool,
+    pub(super) thank: bool,
 }
 
-async fn close(_: Arc<Disclosure>, call: Changing<Closing>) -> Result<Done<()>, Failure> {
+pub(super) async fn close(_: Arc<Disclosure>, call: Changing<Closing>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let kept = call.tx.one(&sql::BY_ID, (id,)).await?;
     let credit = kept.7.filter(|_| call.input.thank);
@@ -205,21 +210,21 @@ async fn incidents(_: Arc<Disclosure>, call: Asking<()>) -> Result<Register, Fai
 /// A new incident; the clock runs from `known_at` (RFC 3339), or from now.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Opening {
-    title: String,
+pub(super) struct Opening {
+    pub(super) title: String,
     #[serde(default)]
-    words: String,
-    known_at: Option<String>,
+    pub(super) words: String,
+    pub(super) known_at: Option<String>,
 }
 
 /// What was made.
 #[derive(Serialize, JsonSchema)]
-struct Opened {
+pub(super) struct Opened {
     id: String,
     notify_by: String,
 }
 
-async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<Done<Opened>, Failure> {
+pub(super) async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<Done<Opened>, Failure> {
     let now = call.tx.permit().principal().at();
     let Opening { title, words, known_at } = call.input;
     if title.trim().is_empty() || title.chars().count() > 200 || words.chars().count() > 5000 {
@@ -242,7 +247,7 @@ async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<Done<Opened
     Ok(Done::created(batch.commit().await?, Opened { id: id.to_string(), notify_by: stamp(by) }))
 }
 
-async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(super) async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let none = Failure::Conflict("no such incident waits for it".into());
     let batch = call.tx.batch::<Control>(format!("incident/{id}")).expect(1, &sql::NOTIFIED, (id, now), none);
@@ -252,14 +257,14 @@ async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>,
 /// The end of an incident: what customers may read of it, and what was replaced because of it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Ending {
-    id: String,
+pub(super) struct Ending {
+    pub(super) id: String,
     #[serde(default)]
-    words: String,
-    replaced: Option<String>,
+    pub(super) words: String,
+    pub(super) replaced: Option<String>,
 }
 
-async fn end(_: Arc<Disclosure>, call: Changing<Ending>) -> Result<Done<()>, Failure> {
+pub(super) async fn end(_: Arc<Disclosure>, call: Changing<Ending>) -> Result<Done<()>, Failure> {
     let Ending { id: name, words, replaced } = call.input;
     let (id, now) = (id(&name)?, call.tx.permit().principal().at());
     if words.chars().count() > 5000 || replaced.as_ref().is_some_and(|r| r.chars().count() > 500) {
@@ -269,29 +274,4 @@ async fn end(_: Arc<Disclosure>, call: Changing<Ending>) -> Result<Done<()>, Fai
     let row = (id, now, words, replaced);
     let batch = call.tx.batch::<Control>(format!("incident/{id}")).expect(1, &sql::ENDED, row, closed);
     Ok(Done::ok(batch.commit().await?, ()))
-}
-
-/// Since when each secret is the same.
-#[derive(Serialize, JsonSchema)]
-struct Secrets {
-    items: Vec<SecretAge>,
-}
-
-/// One of them.
-#[derive(Serialize, JsonSchema)]
-struct SecretAge {
-    name: String,
-    since: String,
-    days: i64,
-}
-
-async fn secrets(_: Arc<Disclosure>, call: Asking<()>) -> Result<Secrets, Failure> {
-    let now = call.tx.permit().principal().at();
-    let rows = call.tx.all(&sql::SECRETS, ()).await?;
-    let age = |(name, _, since): (String, Vec<u8>, Time)| SecretAge {
-        name,
-        since: stamp(since),
-        days: now.0.saturating_sub(since.0) / 86_400_000,
-    };
-    Ok(Secrets { items: rows.into_iter().map(age).collect() })
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     operator::{Incident, incident, updates},
     report::Standing,
+    secret_age::SecretAge,
     sql,
 };
 use crate::Disclosure;
@@ -182,7 +183,8 @@ fn incident_facts(i: &Incident) -> Vec<(&'static str, Markup)> {
 }
 
 pub(super) async fn inventory(d: Arc<Disclosure>, call: Asking<()>) -> Result<Html, Failure> {
-    let all = d.inventory();
+    let (all, now) = (d.inventory(), call.tx.permit().principal().at());
+    let ages: Vec<_> = d.secret_ages(&call.tx, now).await?.into_iter().filter(|age| age.declared).collect();
     let s = &all.stores;
     let body = html! {
         p { "Written by the running program from its own settings at this moment; nobody edits this page. "
@@ -222,17 +224,42 @@ pub(super) async fn inventory(d: Arc<Disclosure>, call: Asking<()>) -> Result<Ht
             }
         }
         @if let Some(found) = d.advisories() {
-            h2 { "Known flaws in the parts" }
-            p { "Open: " (found.words()) "." }
-            @if !found.open.is_empty() { ul { @for (id, part) in &found.open { li { (id) " · " (part) } } } }
+            h2 #flaws { "Known flaws in the parts" }
+            p { "Open: " (found.words(now)) ". " a href="/trust/advisories.json" { "As JSON" } "." }
+            @if !found.open.is_empty() { ul { @for flaw in &found.open { li { (flaw.id) " · " (flaw.part) ", " (flaw.date) } } } }
+        }
+        @if !ages.is_empty() {
+            h2 #secrets { "How old our keys are" }
+            (table_region("Keys", html! {
+                table.table {
+                    thead { tr { th scope="col" { "Key" } th scope="col" { "Unchanged since" } th scope="col" { "State" } } }
+                    tbody { @for age in &ages { tr {
+                        td.main data-label="Key" { (age.name) }
+                        td data-label="Unchanged since" { time datetime=(age.since) { (age.since) } " (" (age.days) " days)" }
+                        td data-label="State" { (standing(age)) }
+                    } } }
+                }
+            }))
+            p.muted { a href="/trust/secrets.json" { "As JSON" } ". Names and dates only: nothing here tells a value." }
         }
     };
     let card = Card::new("What we keep, and where", body).wide().protects(&[
         "data.inventory",
         "data.minimisation",
         "gov.subprocessors",
+        "gov.secret_age",
+        "gov.dependency_audit",
     ]);
     Ok(d.setup()?.frame.card(call.tx.permit().principal().home(), card))
+}
+
+fn standing(age: &SecretAge) -> Tag {
+    let by = age.replace_by.as_deref().and_then(|by| by.get(..10)).unwrap_or_default();
+    match age.state {
+        "overdue" => Tag::bad(format!("Overdue since {by}")),
+        "due" => Tag::accent(format!("Due by {by}")),
+        _ => Tag::plain("In time"),
+    }
 }
 
 /// A policy's name.

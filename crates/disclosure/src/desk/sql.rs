@@ -31,10 +31,24 @@ pub(crate) fn tables() -> Vec<Table> {
             .opt_int("closed_at")
             .opt_text("replaced")
             .index(["known_at"]),
+        Table::control("access_review", "by the operators", "never: the register is kept")
+            .text("id")
+            .int("at")
+            .text("by_name")
+            .text("digest")
+            .text("document")
+            .index(["at"]),
         Table::control("secret_seen", "names and dates only", "when the setting goes")
             .text("name")
             .blob("print")
             .int("since"),
+        Table::control("test_record", "public", "never: the register is kept")
+            .text("id")
+            .int("at")
+            .text("name")
+            .text("sources")
+            .text("record")
+            .index(["at"]),
         Table::control("departure", "names of the team", "never: the register is kept")
             .text("id")
             .text("name")
@@ -96,6 +110,12 @@ statements! {
     SECRET_SEEN: Change<Control, (String, Vec<u8>, Time)> =
         "INSERT INTO secret_seen (name, print, since) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET print = excluded.print, since = excluded.since";
+    /// A record of test runs: id, when, by whom, of which sources, its text.
+    RECORDED: Change<Control, (Id, Time, String, String, String)> =
+        "INSERT INTO test_record (id, at, name, sources, record) VALUES ($1, $2, $3, $4, $5)";
+    /// The latest of these sources.
+    RECORD: Query<Control, (String,), (Time, String, String)> =
+        "SELECT at, name, record FROM test_record WHERE sources = $1 ORDER BY at DESC, id DESC LIMIT 1";
     /// Somebody of the team left: id, name, when, when it was recorded.
     LEFT: Change<Control, (Id, String, Time, Time)> =
         "INSERT INTO departure (id, name, left_at, told_at) VALUES ($1, $2, $3, $4)";
@@ -103,4 +123,11 @@ statements! {
     DEPARTURES: Query<Control, (i64,), (String, Time)> =
         "SELECT name, left_at FROM departure ORDER BY left_at DESC, id LIMIT $1";
     SECRET_GONE: Change<Control, (String,)> = "DELETE FROM secret_seen WHERE name = $1";
+
+    REVIEWED: Change<Control, (Id, Time, String, String, String)> =
+        "INSERT INTO access_review (id, at, by_name, digest, document) VALUES ($1, $2, $3, $4, $5)";
+    /// The newest first: id, when, by whom, digest.
+    REVIEWS: Query<Control, (i64,), (String, Time, String, String)> =
+        "SELECT id, at, by_name, digest FROM access_review ORDER BY at DESC, id LIMIT $1";
+    REVIEW: Query<Control, (Id,), (String,)> = "SELECT document FROM access_review WHERE id = $1";
 }

@@ -77,7 +77,7 @@ pub(crate) fn words_hash(words: &str) -> String {
 }
 
 /// What a signature under a promise or check would be for: its words, and the longest age allowed.
-fn subject<'p>(app: &App, page: &'p Page, name: &str) -> Result<(Cow<'p, str>, i64), Failure> {
+pub(crate) fn subject<'p>(app: &App, page: &'p Page, name: &str) -> Result<(Cow<'p, str>, i64), Failure> {
     let person = |check: &&'static str| manifest::check(check).is_some_and(|c| c.kind == CheckKind::Attested);
     let longest = app.attest.default.0;
     if let Some(claim) = page.claims.iter().find(|c| c.id == name) {

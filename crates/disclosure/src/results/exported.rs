@@ -6,7 +6,7 @@ use kernel::{Failure, Mode, Time};
 use serde_json::{Map, Value};
 use store::Tx;
 
-use super::{Finding, judged::State};
+use super::Finding;
 use crate::Disclosure;
 
 /// What is known of one check that the page names.
@@ -47,14 +47,15 @@ impl Disclosure {
     /// # Errors
     /// Those of the store.
     pub async fn exported<M: Mode>(&self, tx: &Tx<M>) -> Result<Exported, Failure> {
-        let (state, now) = (State::load(tx, &self.key()?).await?, tx.permit().principal().at());
+        let now = tx.permit().principal().at();
+        let state = self.state(tx, &self.key()?, now).await?;
         let mut out = Exported::default();
         let mut checks: BTreeMap<&'static str, Standing> = BTreeMap::new();
         for claim in &self.means.page.claims {
             let judged = self.judge(&state, claim, now);
             out.promises.insert(claim.id.clone(), judged.verdict.word());
             for (check, verdict) in claim.checks.iter().copied().zip(judged.checks) {
-                let known = state.checks.get(check).cloned();
+                let known = state.known(check).cloned();
                 let at = known.as_ref().map(|k| k.at);
                 checks.entry(check).or_insert_with(|| Standing {
                     check,

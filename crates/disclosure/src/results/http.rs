@@ -19,7 +19,7 @@ use super::{
 use crate::Disclosure;
 
 /// Days before its end that a signature is reminded of.
-const REMIND: i64 = 30;
+pub(crate) const REMIND: i64 = 30;
 
 pub(crate) fn routes(disclosure: &Arc<Disclosure>) -> Vec<Route> {
     let public = |path: &str, serve| Route { path: path.to_owned(), action: may("public", "read"), tier: "api", serve };
@@ -122,7 +122,12 @@ async fn summary(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failu
         "promises": promises,
         "former_wordings": view.former.iter().map(view::former).collect::<Vec<_>>(),
     });
-    Ok(kept(json_of(&body)?, "application/json", call.input.tag.as_deref()))
+    Ok(embeddable(kept(json_of(&body)?, "application/json", call.input.tag.as_deref())))
+}
+
+/// Other sites may show it: the badge, and the summary behind it.
+fn embeddable(reply: Reply) -> Reply {
+    reply.with(http::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin")
 }
 
 /// A promise in `/trust.json`.
@@ -177,7 +182,7 @@ async fn shield(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failur
     let view = d.view(&call.tx).await?;
     let (score, worst) = answers::score(&view);
     let svg = badge::svg(&score, worst, view.count(Verdict::Failing));
-    Ok(kept(svg.into_bytes(), "image/svg+xml", call.input.tag.as_deref()))
+    Ok(embeddable(kept(svg.into_bytes(), "image/svg+xml", call.input.tag.as_deref())))
 }
 
 async fn questionnaire(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failure> {

@@ -6,15 +6,27 @@ use kernel::{Failure, Mode, Time};
 use manifest::{App, CheckKind, PageClaim};
 use store::Tx;
 
-use super::{Attestation, Verdict, attestation, known, known::Known, sql};
+use super::{Attestation, Finding, Verdict, attestation, known, known::Known, sql};
 
 /// Everything verdicts follow from.
 #[derive(Clone, Default)]
 pub(crate) struct State {
+    /// As probes saw them last.
     pub checks: HashMap<String, Known>,
+    /// What this server's own meters say against them now.
+    alarms: HashMap<&'static str, Known>,
     pub attestations: Vec<Attestation>,
     /// As published last.
     pub published: HashMap<String, Published>,
+}
+
+/// What a meter of this server says against a check.
+#[derive(Clone, Debug)]
+pub(crate) struct Alarm {
+    pub check: &'static str,
+    pub verdict: Verdict,
+    pub finding: Option<Finding>,
+    pub note: &'static str,
 }
 
 /// A promise's verdict as it was published last.
@@ -45,6 +57,7 @@ impl State {
         let jws = tx.all(&sql::ATTESTATIONS, ()).await?;
         Ok(Self {
             checks: checks.into_iter().map(|k| (k.check.clone(), k)).collect(),
+            alarms: HashMap::new(),
             attestations: jws.iter().filter_map(|(jws,)| Attestation::read(signer, jws)).collect(),
             published: published
                 .into_iter()
@@ -55,12 +68,31 @@ impl State {
         })
     }
 
+    /// With what the server's meters say: it is not kept, and ends with its reason.
+    pub(crate) fn under(mut self, alarms: Vec<Alarm>, build: &str, now: Time) -> Self {
+        let known = |alarm: Alarm| (alarm.check, Known::alarm(alarm, build, now));
+        self.alarms = alarms.into_iter().map(known).collect();
+        self
+    }
+
+    /// The worse of what a probe saw and what a meter says.
+    pub(crate) fn known(&self, check: &str) -> Option<&Known> {
+        let (seen, alarm) = (self.checks.get(check), self.alarms.get(check));
+        match (seen, alarm) {
+            (Some(seen), Some(alarm)) if seen.verdict <= alarm.verdict || seen.verdict == Verdict::NotApplicable => {
+                Some(seen)
+            }
+            (_, Some(alarm)) => Some(alarm),
+            (seen, None) => seen,
+        }
+    }
+
     pub(crate) fn judge(&self, app: &App, claim: &PageClaim, now: Time) -> Judged {
         let mut turned: Option<Time> = None;
         let (mut checks, mut checked_at): (Vec<Verdict>, Option<Time>) = (Vec::new(), None);
         let (mut signatures, mut open): (Vec<&Attestation>, bool) = (Vec::new(), false);
         for check in &claim.checks {
-            let known = self.checks.get(*check);
+            let known = self.known(check);
             let signature = attestation::of(&self.attestations, claim, check);
             let signed = signature.map(|s| s.verdict(now));
             let (verdict, old) = known::standing(app, check, known, signed, now);
@@ -93,7 +125,42 @@ impl State {
             Verdict::Proven | Verdict::Provider | Verdict::Stale => claim.checks.iter().collect(),
             _ => all().min_by_key(|(_, v)| **v).map(|(c, _)| c).into_iter().collect(),
         };
-        let found = chosen.iter().filter_map(|c| self.checks.get(**c)).map(Known::words).filter(|w| !w.is_empty());
+        let found = chosen.iter().filter_map(|c| self.known(c)).map(Known::words).filter(|w| !w.is_empty());
         found.collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(verdict: Verdict) -> Known {
+        let alarm = Alarm { check: "gov.secret_age", verdict, finding: None, note: "" };
+        Known::alarm(alarm, "0.1.0", Time(0))
+    }
+
+    /// A meter speaks against a proof, never for one, and falls silent with its reason.
+    #[test]
+    fn a_meter_only_makes_a_verdict_worse() {
+        let seen = |verdict| State {
+            checks: HashMap::from([("gov.secret_age".to_owned(), known(verdict))]),
+            ..State::default()
+        };
+        let alarm = |verdict| vec![Alarm { check: "gov.secret_age", verdict, finding: None, note: "why" }];
+        let after = |state: State, verdict| {
+            state.under(alarm(verdict), "0.1.0", Time(9)).known("gov.secret_age").unwrap().verdict
+        };
+        for (was, says, becomes) in [
+            (Verdict::Proven, Verdict::Failing, Verdict::Failing),
+            (Verdict::Proven, Verdict::Unproven, Verdict::Unproven),
+            (Verdict::Failing, Verdict::Unproven, Verdict::Failing),
+            (Verdict::NotApplicable, Verdict::Failing, Verdict::NotApplicable),
+        ] {
+            assert_eq!(after(seen(was), says), becomes);
+        }
+        assert_eq!(after(State::default(), Verdict::Failing), Verdict::Failing);
+        let quiet =
+            seen(Verdict::Proven).under(alarm(Verdict::Failing), "0.1.0", Time(9)).under(Vec::new(), "", Time(9));
+        assert_eq!(quiet.known("gov.secret_age").unwrap().verdict, Verdict::Proven);
     }
 }

@@ -5,7 +5,7 @@ use manifest::{App, CheckKind};
 use serde_json::{Map, Value};
 use store::{FromRow, Row};
 
-use super::{Finding, Verdict, round::Seen};
+use super::{Finding, Verdict, judged::Alarm, round::Seen};
 
 /// Milliseconds after which the same verdict is published again.
 const NEWS: i64 = 600_000;
@@ -70,6 +70,23 @@ impl Known {
             tried_at.into(),
             tried.into(),
         ]
+    }
+
+    /// What a meter of this server says now.
+    pub(crate) fn alarm(alarm: Alarm, build: &str, now: Time) -> Self {
+        Self {
+            check: alarm.check.to_owned(),
+            verdict: alarm.verdict,
+            evidence: Map::new(),
+            summary: String::new(),
+            finding: alarm.finding,
+            note: alarm.note.to_owned(),
+            place: "live".to_owned(),
+            steered: false,
+            at: now,
+            build: build.to_owned(),
+            tried: None,
+        }
     }
 
     /// After one more look. A look that tells nothing keeps what was known; what was seen failing stays so until it is

@@ -1,7 +1,7 @@
 //! Verdicts: kept, signed, shown.
 
 mod answers;
-mod attestation;
+pub(crate) mod attestation;
 mod badge;
 mod exported;
 mod http;
@@ -22,9 +22,11 @@ mod wording;
 
 pub use attestation::{Attestation, Wish};
 pub use exported::{Exported, Standing};
-pub(crate) use http::{jobs, routes};
+pub(crate) use http::{REMIND, jobs, routes};
+pub(crate) use judged::Alarm;
+pub(crate) use judged::State;
+pub use manifest::Verdict;
 pub use round::{Finding, Round, Seen};
 pub use testing::Testing;
 pub(crate) use testing::Tests;
-pub use manifest::Verdict;
 pub(crate) use view::View;

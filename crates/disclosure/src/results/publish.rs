@@ -1,7 +1,7 @@
 //! From a round of outcomes to published verdicts: one batch, one leaf, one signed report. And from a signature.
 
-use encryption::hash::sha256;
-use kernel::{Failure, Time, Write};
+use encryption::{Signer, hash::sha256};
+use kernel::{Failure, Mode, Time, Write};
 use manifest::PageClaim;
 use serde_json::{Map, Value, json};
 use store::{Batch, Control, Receipt, Tx};
@@ -43,7 +43,7 @@ impl Disclosure {
         }
         let _turn = self.turn.lock().await;
         let (now, signer) = (tx.permit().principal().at(), self.key()?);
-        let old = State::load(&tx, &signer).await?;
+        let old = self.state(&tx, &signer, now).await?;
         let (mut new, mut looked, mut news) = (old.clone(), Vec::new(), false);
         for seen in round.seen.iter().filter(|s| s.fits() && manifest::check(&s.check).is_some()) {
             let last = old.checks.get(&seen.check);
@@ -111,10 +111,20 @@ impl Disclosure {
     /// # Errors
     /// `Invalid`: nobody signs this, a text or date does not fit. Those of the store.
     pub async fn attest(&self, tx: Tx<Write>, wish: Wish) -> Result<(Receipt, Attestation), Failure> {
+        self.attest_with(tx, wish, |batch, _| batch).await
+    }
+
+    /// The same with what else is to be true once it is signed, in one batch.
+    pub(crate) async fn attest_with(
+        &self,
+        tx: Tx<Write>,
+        wish: Wish,
+        more: impl FnOnce(Batch<Control>, &Attestation) -> Batch<Control>,
+    ) -> Result<(Receipt, Attestation), Failure> {
         let _turn = self.turn.lock().await;
         let (now, signer) = (tx.permit().principal().at(), self.key()?);
         let made = attestation::sign(&signer, &self.means.app, &self.means.page, wish, now)?;
-        let old = State::load(&tx, &signer).await?;
+        let old = self.state(&tx, &signer, now).await?;
         let mut new = old.clone();
         new.attestations.push(made.clone());
         let judged = self.judge_all(&new, now);
@@ -126,9 +136,16 @@ impl Disclosure {
             .fact("subject", made.subject.clone())
             .fact("name", made.name.clone())
             .fact("expires_at", made.expires_at.clone());
-        let receipt = self.settle(batch, &old, &judged, &turns, (now, "")).commit().await;
+        let batch = self.settle(more(batch, &made), &old, &judged, &turns, (now, ""));
+        let receipt = batch.commit().await;
         self.forget();
         Ok((receipt?, made))
+    }
+
+    /// Everything verdicts follow from, at a moment.
+    pub(crate) async fn state<M: Mode>(&self, tx: &Tx<M>, signer: &Signer, now: Time) -> Result<State, Failure> {
+        let state = State::load(tx, signer).await?;
+        Ok(state.under(self.alarms(tx, now).await?, &self.means.build, now))
     }
 
     pub(crate) fn judge(&self, state: &State, claim: &PageClaim, now: Time) -> Judged {
@@ -211,12 +228,8 @@ const fn told(judged: &Judged) -> bool {
 
 /// One promise with its evidence: the object that `vouchsafe verify --format json` prints.
 pub(crate) fn promise(state: &State, claim: &PageClaim, judged: &Judged) -> Value {
-    let evidence: Map<String, Value> = claim
-        .checks
-        .iter()
-        .zip(&judged.checks)
-        .map(|(c, v)| ((*c).to_owned(), facts(state.checks.get(*c), *v)))
-        .collect();
+    let evidence: Map<String, Value> =
+        claim.checks.iter().zip(&judged.checks).map(|(c, v)| ((*c).to_owned(), facts(state.known(c), *v))).collect();
     json!({
         "id": claim.id,
         "checks": claim.checks,

@@ -98,7 +98,7 @@ impl Disclosure {
 
     async fn read<M: Mode>(&self, tx: &Tx<M>, now: Time) -> Result<View, Failure> {
         let signer = self.key()?;
-        let state = State::load(tx, &signer).await?;
+        let state = self.state(tx, &signer, now).await?;
         let first = now.0.div_euclid(DAY) - i64::try_from(DAYS).unwrap_or(0) + 1;
         let mut days: HashMap<String, Vec<Option<Day>>> = HashMap::new();
         for (claim, day, worst, proofs, failures) in tx.all(&sql::DAYS, (first,)).await? {
@@ -136,7 +136,7 @@ impl Disclosure {
         now: Time,
     ) -> Shown {
         let judged = self.judge(state, claim, now);
-        let known = || claim.checks.iter().filter_map(|c| state.checks.get(*c));
+        let known = || claim.checks.iter().filter_map(|c| state.known(c));
         let published = state.published.get(&claim.id);
         // Time may have changed the verdict since it was published.
         let since = match published {
@@ -174,7 +174,7 @@ impl Disclosure {
     /// A measured figure, or words that say there is none.
     pub(crate) fn live(&self, name: &str) -> String {
         let known = match name {
-            "advisories" => self.advisories().map(|a| a.open.len().to_string()),
+            "advisories" => self.advisories().map(|a| a.words(self.means.clock.now())),
             "key_age" => self.means.vault.oldest().map(|made| self.aged(made)),
             "root_age" => self.means.vault.roots_known().iter().map(|r| r.since).min().map(|since| self.aged(since)),
             _ => match name.strip_prefix("secret_age.") {

@@ -428,3 +428,141 @@ async fn a_root_is_changed_while_both_are_known() {
     assert!(before.check().await.is_err());
     assert!(before.open(&spot(1), &blob).await.is_err());
 }
+
+/// A root that is kept elsewhere, turns, and can be away.
+struct Far {
+    versions: Mutex<Vec<Local>>,
+    away: std::sync::atomic::AtomicBool,
+}
+
+impl Far {
+    fn new() -> Arc<Self> {
+        let first = Local::new("eu", Secret::new([1; 32])).unwrap();
+        Arc::new(Self { versions: Mutex::new(vec![first]), away: false.into() })
+    }
+    fn there(&self) -> Result<(), Failure> {
+        let away = self.away.load(std::sync::atomic::Ordering::SeqCst);
+        if away { Err(Failure::internal("key service: cannot be reached")) } else { Ok(()) }
+    }
+}
+
+impl Kms for Far {
+    fn name(&self) -> &str {
+        "transit/eu"
+    }
+    fn wrap<'a>(&'a self, key: &'a Secret, binding: Binding<'a>) -> crate::Answer<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.there()?;
+            let versions = self.versions.lock().unwrap();
+            let mut out = vec![u8::try_from(versions.len()).unwrap()];
+            out.extend(versions.last().unwrap().wrap_now(key, binding)?);
+            Ok(out)
+        })
+    }
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], binding: Binding<'a>) -> crate::Answer<'a, Option<Secret>> {
+        Box::pin(async move {
+            self.there()?;
+            self.versions.lock().unwrap()[usize::from(wrapped[0]) - 1].unwrap_now(&wrapped[1..], binding)
+        })
+    }
+    fn elsewhere(&self) -> bool {
+        true
+    }
+    fn turn(&self) -> crate::Answer<'_, bool> {
+        Box::pin(async move {
+            self.there()?;
+            let mut versions = self.versions.lock().unwrap();
+            let next = u8::try_from(versions.len()).unwrap() + 1;
+            versions.push(Local::new("eu", Secret::new([next; 32])).unwrap());
+            Ok(true)
+        })
+    }
+    fn version(&self, wrapped: &[u8]) -> u32 {
+        wrapped.first().map_or(0, |v| u32::from(*v))
+    }
+}
+
+impl House {
+    async fn far(&self, far: &Arc<Far>) -> (Vault, Arc<Steered>) {
+        let clock = Arc::new(Steered::at(Time(1_777_887_000_000)));
+        let regions = vec![Region { id: "eu", holders: vec![Arc::clone(far) as Arc<dyn Kms>] }];
+        let lookup = Lookup::new(&self.keys.caller, &self.store);
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        (Vault::held(lookup, regions, self.keyfolder(), Arc::new(OsRng), time).await.unwrap(), clock)
+    }
+}
+
+#[tokio::test]
+async fn what_a_key_service_opened_is_used_without_it_for_an_hour() {
+    let (house, far) = (House::open().await, Far::new());
+    let (vault, clock) = house.far(&far).await;
+    house.make(&vault, tenant(1), "eu").await;
+    let blob = vault.seal(&spot(1), b"x").await.unwrap();
+    far.away.store(true, std::sync::atomic::Ordering::SeqCst);
+    for minutes in [0, 10, 31, 59] {
+        clock.advance(1_777_887_000_000 + minutes * 60_000 - clock.now().0);
+        assert_eq!(vault.open(&spot(1), &blob).await.unwrap().expose(), b"x", "after {minutes} min");
+    }
+    assert!(vault.new_tenant(tenant(2), "eu").await.is_err(), "nothing new begins without it");
+    clock.advance(1_777_887_000_000 + crate::KEPT - clock.now().0);
+    assert!(vault.open(&spot(1), &blob).await.is_err());
+    assert!(vault.seal(&spot(1), b"y").await.is_err());
+    let regions = vec![Region { id: "eu", holders: vec![Arc::clone(&far) as Arc<dyn Kms>] }];
+    let lookup = Lookup::new(&house.keys.caller, &house.store);
+    assert!(Vault::held(lookup, regions, house.keyfolder(), Arc::new(OsRng), clock).await.is_err(), "no start");
+    far.away.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(vault.open(&spot(1), &blob).await.unwrap().expose(), b"x");
+}
+
+#[tokio::test]
+async fn a_root_that_turns_takes_every_key_along() {
+    let (house, far) = (House::open().await, Far::new());
+    let (vault, clock) = house.far(&far).await;
+    for n in 1..=5 {
+        house.make(&vault, tenant(n), "eu").await;
+    }
+    house.rotate(&vault).await;
+    let blob = vault.seal(&spot(1), b"x").await.unwrap();
+    let (roots, fresh) = vault.roots().await.unwrap();
+    assert_eq!(roots, fresh);
+    let [root] = roots.as_slice() else { panic!() };
+    assert_eq!((root.version, root.turns, root.since), (1, true, clock.now()));
+    vault.note(house.tx().batch::<Control>("root"), root).commit().await.unwrap();
+    assert_eq!(vault.roots().await.unwrap().1, []);
+    clock.advance(91 * 86_400_000);
+    assert!(root.over(clock.now(), 90 * 86_400_000) && root.days(clock.now()) == 91);
+    let turned = vault.turn(root).await.unwrap().unwrap();
+    assert_eq!((turned.version, turned.since), (2, clock.now()));
+    // Cut off before it was noted: the service is not turned a second time.
+    assert_eq!(vault.turn(root).await.unwrap().unwrap().version, 2);
+    let (mut after, mut done) = (String::new(), 0);
+    while let Some((end, n)) = vault.follow_root(house.tx(), &turned, &after).await.unwrap() {
+        (after, done) = (end, done + n);
+    }
+    // Five tenants, one of them with two keys.
+    assert_eq!(done, 6);
+    vault.note(house.tx().batch::<Control>("root"), &turned).commit().await.unwrap();
+    assert_eq!(vault.roots().await.unwrap(), (vec![turned], Vec::new()));
+    for n in 1..=5 {
+        assert!(vault.rows(tenant(n)).await.unwrap().iter().all(|(key, _)| key.wrapped[0] == 2));
+        let file = keyfile::read(&house.keyfolder(), tenant(n), 1).unwrap().unwrap();
+        assert_eq!(file.wrapped[0], 2);
+    }
+    vault.refresh(tenant(1)).await.unwrap();
+    assert_eq!(vault.open(&spot(1), &blob).await.unwrap().expose(), b"x");
+}
+
+#[tokio::test]
+async fn the_age_of_keys_is_that_of_the_oldest_in_use() {
+    let house = House::open().await;
+    let vault = house.vault();
+    assert_eq!(vault.oldest(), None);
+    vault.ages().await.unwrap();
+    assert_eq!(vault.oldest(), None, "no tenant");
+    house.make(&vault, tenant(1), "eu").await;
+    vault.ages().await.unwrap();
+    assert_eq!(vault.oldest(), Some(vault.newest(tenant(1)).await.unwrap().at));
+    let (roots, _) = vault.roots().await.unwrap();
+    assert!(roots.len() == 2 && roots.iter().all(|root| !root.turns && root.version == 0));
+    assert_eq!(vault.turn(&roots[0]).await.unwrap(), None, "a person brings the next one");
+}

@@ -58,9 +58,6 @@ pub(crate) fn escape(out: &mut String, text: &str) {
 
 fn open(out: &mut String, shape: &Shape, head: bool) {
     match shape {
-        Shape::Heading(level) => {
-            let _ = write!(out, "<h{level}>");
-        }
         Shape::List(Some(start)) if *start != 1 => {
             let _ = writeln!(out, "<ol start=\"{start}\">");
         }
@@ -71,7 +68,7 @@ fn open(out: &mut String, shape: &Shape, head: bool) {
         }
         Shape::Head => out.push_str("<thead><tr>"),
         other => {
-            let _ = write!(out, "<{}>", element(other, head));
+            let _ = write!(out, "<{}{}>", other.element(head), other.attributes());
         }
     }
 }
@@ -79,28 +76,7 @@ fn open(out: &mut String, shape: &Shape, head: bool) {
 fn close(out: &mut String, shape: &Shape, head: bool) {
     let line = if matches!(shape, Shape::Emphasis | Shape::Strong | Shape::Link(_) | Shape::Cell) { "" } else { "\n" };
     let _ = match shape {
-        Shape::Heading(level) => write!(out, "</h{level}>{line}"),
         Shape::Head => write!(out, "</tr></thead>{line}"),
-        other => write!(out, "</{}>{line}", element(other, head)),
+        other => write!(out, "</{}>{line}", other.element(head)),
     };
-}
-
-const fn element(shape: &Shape, head: bool) -> &'static str {
-    match shape {
-        Shape::Paragraph => "p",
-        Shape::List(Some(_)) => "ol",
-        Shape::List(None) => "ul",
-        Shape::Item => "li",
-        Shape::Quote => "blockquote",
-        Shape::Table => "table",
-        Shape::Row => "tr",
-        Shape::Cell if head => "th",
-        Shape::Cell => "td",
-        Shape::Emphasis => "em",
-        Shape::Strong => "strong",
-        Shape::Link(_) => "a",
-        Shape::CodeBlock => "pre",
-        Shape::Heading(_) => "h2",
-        Shape::Head => "thead",
-    }
 }

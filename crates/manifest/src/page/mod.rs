@@ -125,6 +125,40 @@ pub enum Shape {
     CodeBlock,
 }
 
+impl Shape {
+    /// The HTML element, wherever the page is drawn; `head`: inside a table's head.
+    #[must_use]
+    pub const fn element(&self, head: bool) -> &'static str {
+        match self {
+            Self::Heading(1) => "h1",
+            Self::Heading(2) => "h2",
+            Self::Heading(3) => "h3",
+            Self::Heading(4) => "h4",
+            Self::Heading(5) => "h5",
+            Self::Heading(_) => "h6",
+            Self::Paragraph => "p",
+            Self::List(Some(_)) => "ol",
+            Self::List(None) => "ul",
+            Self::Item => "li",
+            Self::Quote => "blockquote",
+            Self::Table => "table",
+            Self::Head => "thead",
+            Self::Row => "tr",
+            Self::Cell if head => "th",
+            Self::Cell => "td",
+            Self::Emphasis => "em",
+            Self::Strong => "strong",
+            Self::Link(_) => "a",
+            Self::CodeBlock => "pre",
+        }
+    }
+    /// What its start tag says besides, with a blank before it: what scrolls can be reached by keyboard.
+    #[must_use]
+    pub const fn attributes(&self) -> &'static str {
+        if matches!(self, Self::CodeBlock) { " tabindex=\"0\"" } else { "" }
+    }
+}
+
 /// Reads `security.md`.
 ///
 /// # Errors

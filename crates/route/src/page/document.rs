@@ -201,17 +201,23 @@ fn rail(frame: &Frame, who: &Principal, base: &str, groups: &[Group], here: &str
         _ => None,
     };
     let current = |path: &str| (present == Some(path)).then(|| if path == here { "page" } else { "true" });
+    let operator = match who.actor() {
+        Actor::Operator(name) => Some(&**name),
+        _ => None,
+    };
+    let links = || links(base, groups, &current, (role.as_deref(), operator), here);
     html! {
         header.rail {
-            a.brand href={ (base) "/console" } {
+            a.brand href={ (base) (if operator.is_some() { "/operator" } else { "/console" }) } {
                 span.app { (frame.app().name) }
+                @if operator.is_some() { span.home { "Operators" } }
                 @if who.tenant() != TenantId::HOUSE { span.home { (who.home().name) } }
             }
             details.menu {
                 summary { "Menu" }
-                (links(base, groups, &current, role.as_deref(), here))
+                (links())
             }
-            div.side { (links(base, groups, &current, role.as_deref(), here)) }
+            div.side { (links()) }
         }
     }
 }
@@ -220,12 +226,12 @@ fn links(
     base: &str,
     groups: &[Group],
     current: &dyn Fn(&str) -> Option<&'static str>,
-    role: Option<&str>,
+    (role, operator): (Option<&str>, Option<&str>),
     here: &str,
 ) -> Markup {
     let account = (here == "/console/account").then_some("page");
     html! {
-        nav aria-label="Console" {
+        nav aria-label=(if operator.is_some() { "Operators" } else { "Console" }) {
             @for group in groups {
                 @if !group.title.is_empty() { p.group { (group.title) } }
                 ul {
@@ -235,12 +241,17 @@ fn links(
                 }
             }
         }
-        div.who {
+        @if let Some(name) = operator {
+            div.who {
+                p { "Acting as" span.muted { (name) } }
+                form method="post" action="/operator/leave" { button.link { "Sign out" } }
+            }
+        } @else { div.who {
             a href={ (base) "/console/account" } aria-current=[account] {
                 "Your account" @if let Some(role) = role { span.muted { (role) } }
             }
             form method="post" action={ (base) "/sign-out" } { button.link { "Sign out" } }
-        }
+        } }
     }
 }
 

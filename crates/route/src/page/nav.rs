@@ -1,6 +1,6 @@
 //! Where one can go: what the manifest declares and the person may read.
 
-use kernel::{Principal, TenantId, may};
+use kernel::{Actor, Principal, TenantId, may};
 use manifest::App;
 
 use super::Frame;
@@ -26,6 +26,9 @@ impl Link {
 }
 
 pub(crate) fn groups(frame: &Frame, who: &Principal) -> Vec<Group> {
+    if matches!(who.actor(), Actor::Operator(_)) {
+        return operators();
+    }
     if who.tenant() == TenantId::HOUSE {
         return Vec::new();
     }
@@ -50,6 +53,20 @@ pub(crate) fn groups(frame: &Frame, who: &Principal) -> Vec<Group> {
     all.into_iter().filter(|group| !group.links.is_empty()).collect()
 }
 
+/// The team's own pages.
+fn operators() -> Vec<Group> {
+    let group = |title: &str, links: &[(&str, &str)]| Group {
+        title: title.to_owned(),
+        links: links.iter().map(|(label, path)| Link::new(*label, *path)).collect(),
+    };
+    vec![
+        group("", &[("Overview", "/operator")]),
+        group("Promises", &[("Signatures", "/operator/attestations"), ("Access review", "/operator/access")]),
+        group("Desk", &[("Reports", "/operator/reports"), ("Incidents", "/operator/incidents")]),
+        group("Server", &[("Blocked by browsers", "/operator/violations"), ("Trust page", "/trust")]),
+    ]
+}
+
 fn noun(app: &App) -> String {
     app.tenant.noun.clone()
 }
@@ -63,7 +80,9 @@ pub(crate) fn capital(text: &str) -> String {
 /// The link that `here` lies under: the longest path wins.
 pub(crate) fn present<'g>(groups: &'g [Group], here: &str) -> Option<&'g str> {
     // Everything lies below the first page, which is the present one only by itself.
-    let below = |path: &str| path != "/console" && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let below = |path: &str| {
+        !matches!(path, "/console" | "/operator") && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+    };
     let under = |path: &&str| here == *path || below(path);
     let paths = groups.iter().flat_map(|g| &g.links).map(|l| l.path.as_str());
     paths.filter(under).max_by_key(|path| path.len())

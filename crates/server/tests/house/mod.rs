@@ -79,6 +79,7 @@ fn copy(from: &Path, to: &Path) {
 
 pub fn settings(folder: &Path, data: &Path) -> Settings {
     Settings {
+        sources: "",
         folder: folder.to_owned(),
         data: data.to_owned(),
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -131,18 +132,38 @@ impl House {
         Self::start_with(&text, std::mem::take(&mut self.folders), tune).await
     }
 
+    /// An app of the repository with its page and without limits.
+    pub async fn paged(app: &str) -> Self {
+        let text = unlimited(&manifest_of(app));
+        let security = fs::read_to_string(folder_of(app).join("security.md")).unwrap();
+        let page = manifest::page(&security, "security.md", &read(&text)).unwrap_or_else(|f| panic!("{f:?}"));
+        let (folder, data) = (TempDir::with_prefix("house-").unwrap(), TempDir::with_prefix("house-").unwrap());
+        copy(&folder_of(app), folder.path());
+        fs::write(folder.path().join("app.toml"), &text).unwrap();
+        Self::start_as(&text, vec![folder, data], |_| (), page).await
+    }
+
     async fn start(text: &str, folders: Vec<TempDir>) -> Self {
         Self::start_with(text, folders, |_| ()).await
     }
 
     async fn start_with(text: &str, folders: Vec<TempDir>, tune: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(text, folders, tune, manifest::Page::default()).await
+    }
+
+    async fn start_as(
+        text: &str,
+        folders: Vec<TempDir>,
+        tune: impl FnOnce(&mut Settings),
+        page: manifest::Page,
+    ) -> Self {
         let [folder, data] = folders.as_slice() else { panic!("an app and its data") };
         let app = read(text);
         let data = data.path().to_owned();
         panics_are_for_people();
         let mut settings = settings(folder.path(), &data);
         tune(&mut settings);
-        let started = vouchsafe::start(settings, app.clone(), manifest::Page::default(), text).await;
+        let started = vouchsafe::start(settings, app.clone(), page, text).await;
         let running = started.unwrap_or_else(|words| panic!("{words}"));
         let ready = running.ready();
         let port = ready.url.rsplit(':').next().unwrap().parse().unwrap();

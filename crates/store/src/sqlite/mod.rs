@@ -14,3 +14,4 @@ mod writer;
 
 pub(crate) use file::PATIENCE;
 pub(crate) use files::Files;
+pub(crate) use seal::{fits, wipe};

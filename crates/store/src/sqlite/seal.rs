@@ -56,6 +56,19 @@ pub(crate) fn key(sealing: Option<&Sealing>, id: TenantId, path: &Path) -> Resul
     }
 }
 
+/// Refuses a folder whose databases are sealed while the settings say that they are not: they would stay as they are, and
+/// new ones would not be like them.
+pub(crate) fn fits(sealing: Option<&Sealing>, house: &Path) -> Result<(), Failure> {
+    let sealed = || Ok::<_, Failure>(house.exists() && !plain(house)?);
+    if sealing.is_some_and(|s| !s.pages) && sealed()? {
+        return Err(Failure::internal(
+            "store: this data folder was sealed by the program (encryption.at_rest = \"program\"), which is not undone in \
+             place. Say \"program\" again, or export every tenant, start on an empty folder and import",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether the file is plain SQLite. It is not open anywhere in this process yet: closing it drops nobody's locks.
 fn plain(path: &Path) -> Result<bool, Failure> {
     let mut head = [0; 16];
@@ -69,17 +82,23 @@ fn plain(path: &Path) -> Result<bool, Failure> {
 }
 
 /// Seals a plain database that nobody has open: into a new file, which is checked and then takes the old one's name. A crash
-/// at any point leaves either the plain file or the sealed one, each whole; the next start goes on.
+/// at any point leaves either the plain file or the sealed one, each whole; the next start goes on. Then the plain bytes are
+/// written over where they lay; what the disk kept of them elsewhere (spare blocks of an SSD, copies that a file system makes,
+/// pages freed before) no program reaches.
 fn convert(sealing: &Sealing, id: TenantId, path: &Path) -> Result<Secret, Failure> {
     let io = |e: std::io::Error| Failure::Internal(format!("store: a database cannot be sealed: {e}").into());
     let new = path.with_extension("new");
+    // Declared first, dropped last: closing any of them would drop the locks of the connection.
+    let remains = Remains::of(path).map_err(io)?;
     for suffix in ["new", "new-journal", "new-wal", "new-shm"] {
         let _mostly_absent = std::fs::remove_file(path.with_extension(suffix));
     }
     let old = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(broken)?;
-    // All of it in the one file: a log left beside the new one would be taken for its own.
-    let busy: i64 = old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(broken)?;
-    if busy != 0 {
+    // All of it in the one file: a log left beside the new one would be taken for its own. Not cut off: see `Remains`.
+    let told: (i64, i64, i64) = old
+        .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .map_err(broken)?;
+    if told.0 != 0 || told.1 != told.2 {
         return Err(Failure::Busy(1));
     }
     let (key, envelope) = bulk::wait(sealing.keys.fresh(id, Bulk::Database))?;
@@ -114,7 +133,42 @@ fn convert(sealing: &Sealing, id: TenantId, path: &Path) -> Result<Secret, Failu
     std::fs::File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;
     std::fs::rename(&new, path).map_err(io)?;
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all()).map_err(io)?;
+    // The sealed file is in force: what fails from here on costs nothing but thoroughness.
+    let _best_effort = remains.wipe();
     Ok(key)
+}
+
+/// The plain database and its log, held open so that their blocks can be written over once they have no name any more.
+struct Remains(Vec<std::fs::File>);
+
+impl Remains {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let open = |path: &Path| std::fs::OpenOptions::new().read(true).write(true).open(path);
+        let mut held = vec![open(path)?];
+        match open(&path.with_extension("db-wal")) {
+            Ok(log) => held.push(log),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        Ok(Self(held))
+    }
+    fn wipe(&self) -> std::io::Result<()> {
+        self.0.iter().try_for_each(wipe)
+    }
+}
+
+/// Writes zeros over all of a file that nobody needs any more, durable.
+pub(crate) fn wipe(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let (zeros, mut at) = (vec![0; 64 * 1024], 0);
+    let mut left = file.metadata()?.len();
+    while left > 0 {
+        let piece = usize::try_from(left).unwrap_or(zeros.len()).min(zeros.len());
+        file.write_all_at(zeros.get(..piece).unwrap_or_default(), at)?;
+        at += piece as u64;
+        left -= piece as u64;
+    }
+    file.sync_all()
 }
 
 /// Rows of every table.

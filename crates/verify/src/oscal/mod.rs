@@ -15,7 +15,7 @@ pub use component::component_definition;
 pub use plan::assessment_plan;
 pub use results::assessment_results;
 
-use crate::{random::sha256, round::Seen, Verdict};
+use crate::{Verdict, random::sha256, round::Seen};
 
 /// The language's version.
 const VERSION: &str = "1.1.3";

@@ -2,7 +2,7 @@ use manifest::{Check, PageClaim};
 use serde_json::{Value, json};
 
 use super::{Subject, checks, metadata, objective, prober, property, reviewed, service, uuid};
-use crate::{round::Seen, Verdict};
+use crate::{Verdict, round::Seen};
 
 /// What was observed of each check that the page names, and what that says of its objective. A check that nobody looked at
 /// has a finding and no observation.

@@ -24,6 +24,8 @@ const WANTED: usize = 10_000;
 /// Connections at a time, and people of each tenant.
 const LANES: usize = 16;
 const PEOPLE: usize = 5;
+/// One reading request in so many fails on purpose.
+const FAULTY: u32 = 97;
 
 /// One side: a tenant, its people's tokens, a record with its marker.
 struct Side<'t> {
@@ -64,6 +66,8 @@ struct Tally {
     other: usize,
     spent: usize,
     gone: usize,
+    panicked: usize,
+    late: usize,
 }
 
 impl Tally {
@@ -72,7 +76,9 @@ impl Tally {
         match status {
             _ if has(theirs) => self.foreign += 1,
             200 if has(mine) => self.own += 1,
-            429 | 503 => self.spent += 1,
+            429 => self.spent += 1,
+            500 => self.panicked += 1,
+            503 => self.late += 1,
             _ => self.other += 1,
         }
     }
@@ -83,6 +89,8 @@ impl Tally {
             other: self.other + o.other,
             spent: self.spent + o.spent,
             gone: self.gone + o.gone,
+            panicked: self.panicked + o.panicked,
+            late: self.late + o.late,
         }
     }
 }
@@ -107,10 +115,13 @@ async fn request_context(scene: &Scene) -> Outcome {
     let round = per_minute(scene);
     let mut total = Tally::default();
     let mut multiplexed = 0;
+    let (mut without, mut late) = (None, 0);
     while total.own < WANTED {
         let before = total.own;
         let [a, b] = &sides;
         let tokens = [a.tokens(scene).await?, b.tokens(scene).await?];
+        // The second round has handlers that panic and that run out of time in their middle; the first has none.
+        scene.stage.instance.faults(if without.is_some() { FAULTY } else { 0 }).await?;
         // Half over kept HTTP/1.1 connections, half over multiplexed ones; each lane asks for both tenants in turn.
         let lanes = (0..LANES).map(|lane| kept(scene, &sides, &tokens, lane, round / 2 / LANES));
         for tally in join_all(lanes).await {
@@ -129,6 +140,11 @@ async fn request_context(scene: &Scene) -> Outcome {
                 format!("{}", total.foreign),
             );
         }
+        if without.is_none() && total.panicked > 0 {
+            return broken("reading one's own record in between", "200", format!("500, {} times", total.panicked));
+        }
+        let unasked = *without.get_or_insert(total.late);
+        late = total.late - unasked;
         if total.other > 0 {
             return broken(
                 "reading one's own record in between",
@@ -141,11 +157,17 @@ async fn request_context(scene: &Scene) -> Outcome {
         }
         scene.stage.advance(61_000).await?;
     }
+    scene.stage.instance.faults(0).await?;
+    if total.panicked == 0 || late == 0 {
+        return unclear(format!("{} handlers panicked, {late} ran out of time", total.panicked));
+    }
     let written = writes(scene, &sides).await?;
     Ok(Evidence::new()
         .count("interleaved requests", total.own)
         .count("of them multiplexed", multiplexed)
         .count("cut off in between", total.gone)
+        .count("handlers that panicked", total.panicked)
+        .count("out of time", late)
         .count("records written in between", written)
         .count("foreign markers", 0))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use manifest::App;
 use serde_json::{Value, json};
 
 use super::probe;
@@ -14,8 +15,11 @@ use crate::{
     wire::{Answer, Ask},
 };
 
-pub(super) const PROBES: &[Probe] =
-    &[probe!("gov.disclosure_channel", Together, disclosure_channel), probe!("data.inventory", Together, inventory)];
+pub(super) const PROBES: &[Probe] = &[
+    probe!("gov.disclosure_channel", Together, disclosure_channel),
+    probe!("data.inventory", Together, inventory),
+    probe!("gov.subprocessors", Together, subprocessors),
+];
 
 const PATH: &str = "/.well-known/security.txt";
 const DAY: i64 = 86_400_000;
@@ -179,16 +183,45 @@ async fn inventory(scene: &Scene) -> Outcome {
             format!("none for {}", empty.join(", ")),
         );
     }
-    let others = processors(scene);
-    let named = list(&told, "subprocessors").len();
-    if named < others {
-        return broken("GET /trust/inventory.json", format!("{others} outside services"), format!("{named}"));
+    Ok(Evidence::new().count("fields", said.len()).count("regions", regions.len()).count("database files", files))
+}
+
+/// The list of outside services, against the settings that bring each in: the manifest's, and the mail server that this
+/// instance was told to use.
+async fn subprocessors(scene: &Scene) -> Outcome {
+    let told = fetch(scene, &scene.a.host, "/trust/inventory.json").await?.json();
+    let listed = told.get("subprocessors").and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let said: BTreeSet<String> = listed.iter().map(|s| text(s, "setting")).collect();
+    let wanted = bringing_in(&scene.app);
+    if said != wanted || said.len() != listed.len() {
+        return broken(
+            "GET /trust/inventory.json",
+            format!("the {} services that settings bring in", wanted.len()),
+            format!("{} entries, {} of them so", listed.len(), said.intersection(&wanted).count()),
+        );
     }
-    Ok(Evidence::new()
-        .count("fields", said.len())
-        .count("regions", regions.len())
-        .count("database files", files)
-        .count("outside services", named))
+    let mail = listed.iter().find(|s| text(s, "setting") == "mail").map(|s| text(s, "name")).unwrap_or_default();
+    let given = scene.stage.instance.secrets.get("VOUCHSAFE_SMTP_URL").cloned().unwrap_or_default();
+    let host = given.trim_start_matches("smtp://").split(':').next().unwrap_or_default().to_owned();
+    if !mail.contains(&host) {
+        return broken("looking for the mail server in the list", host, mail);
+    }
+    if let Some(region) = &scene.app.mail.region
+        && !mail.contains(region.as_str())
+    {
+        return broken("looking for the mail server's region in the list", region.clone(), mail);
+    }
+    let page = fetch(scene, &scene.a.host, "/trust/inventory").await?.page();
+    let shown = listed.iter().filter(|s| page.contains(&escaped(&text(s, "name")))).count();
+    if shown < listed.len() {
+        return broken("GET /trust/inventory", format!("{} services by name", listed.len()), format!("{shown}"));
+    }
+    Ok(Evidence::new().count("outside services listed", listed.len()).count("brought in by no setting", 0))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn databases(scene: &Scene) -> usize {
@@ -207,14 +240,19 @@ fn databases(scene: &Scene) -> usize {
     found
 }
 
-/// Outside services that the manifest brings in, counted here from the manifest alone.
-fn processors(scene: &Scene) -> usize {
-    let app = &scene.app;
-    usize::from(app.auth.issuer.is_some())
-        + usize::from(app.payments.is_some())
-        + app.connectors.len()
-        + app.webhooks_in.len()
-        + usize::from(app.observability.sentry.is_some())
-        + usize::from(app.observability.otlp.is_some())
-        + 1
+/// The settings that bring an outside service in, read from the manifest alone.
+fn bringing_in(app: &App) -> BTreeSet<String> {
+    let mut settings = BTreeSet::from(["mail".to_owned()]);
+    let mut add = |there: bool, setting: &str| {
+        if there {
+            settings.insert(setting.to_owned());
+        }
+    };
+    add(app.auth.issuer.is_some(), "auth.issuer");
+    add(app.payments.is_some(), "payments");
+    add(app.observability.sentry.is_some(), "observability.sentry");
+    add(app.observability.otlp.is_some(), "observability.otlp");
+    settings.extend(app.connectors.iter().map(|c| format!("connectors.{}", c.id)));
+    settings.extend(app.webhooks_in.iter().map(|w| format!("webhooks.in.{}", w.id)));
+    settings
 }

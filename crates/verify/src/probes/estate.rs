@@ -155,7 +155,7 @@ fn outside(pid: u32, inside: &[&std::path::Path]) -> Result<(usize, BTreeSet<Pat
 async fn region_pin(scene: &Scene) -> Outcome {
     let instance = &scene.stage.instance;
     let [only] = scene.app.regions.as_slice() else {
-        return Err(Miss::Unbuilt("one folder holds every region's tenants: several regions are not kept apart yet"));
+        return super::region::apart(scene).await;
     };
     let owner = scene.a.owner()?;
     let region = |v: &Value| v.get("region").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -1,6 +1,7 @@
 //! One probe per check, grouped as the house is.
 
 mod access;
+mod age;
 mod audit;
 mod bearer;
 mod card;
@@ -10,24 +11,30 @@ mod desk;
 mod edge;
 mod estate;
 mod headers;
+mod history;
 mod host;
 mod input;
 mod limits;
 mod log;
 mod machine;
 mod markup;
+mod operators;
 mod origin;
+mod pairs;
 mod password;
 mod plant;
 mod pool;
+mod region;
 mod rest;
 mod served;
 mod session;
 mod side;
 mod sockets;
+mod supply;
 mod tenant;
 mod transport;
 mod vault;
+mod vault_rotation;
 
 use crate::{evidence::Miss, plan::Probe, run::Scene, wire::Answer};
 
@@ -59,6 +66,11 @@ pub fn all() -> impl Iterator<Item = &'static Probe> {
         tenant::PROBES,
         data::PROBES,
         desk::PROBES,
+        age::PROBES,
+        supply::PROBES,
+        pairs::PROBES,
+        history::PROBES,
+        operators::PROBES,
         origin::PROBES,
         headers::PROBES,
         bearer::PROBES,

@@ -65,7 +65,9 @@ async fn at_rest_db(scene: &Scene) -> Outcome {
     let refused = on_a_copy(scene, &disk, &tenants, &records).await?;
     let record = records.first().map_or("", String::as_str);
     let migrated = after_a_migration(scene, &disk, first, (record, &secret)).await?;
-    Ok(seen.and(opened).and(refused).and(migrated))
+    let all = seen.and(opened).and(refused).and(migrated);
+    let served = scene.app.regions.iter().any(|r| matches!(r.root_key, manifest::Pointer::Kms(_)));
+    Ok(if served { all.and(super::vault_rotation::service_away(scene).await?) } else { all })
 }
 
 /// The secret is in no file, no open file and no line of the log; no database begins as SQLite's do.

@@ -1,9 +1,6 @@
 //! Sealed values: read as they lie in the stores, and opened by the prober's own opener.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
 
 use manifest::{Field, Kind};
 use serde_json::json;
@@ -30,18 +27,17 @@ pub(super) const PROBES: &[Probe] = &[
     probe!("vault.field_encryption", Together, field_encryption),
     probe!("vault.key_separation", Together, key_separation),
     probe!("vault.region_keys", Together, region_keys),
-    probe!("vault.decrypt_on_use", Together, decrypt_on_use),
-    probe!("vault.rotation", Alone, rotation),
+    probe!("vault.rotation", Alone, super::vault_rotation::rotation),
 ];
 
 const TOKENS: &str = "the tokens of connectors are not stored yet; declared fields were opened and hold";
 
 /// A sealed value as it lies in the store, and what it should say.
 #[derive(Clone, Debug)]
-struct Stored {
-    spot: Spot,
-    text: String,
-    blob: Vec<u8>,
+pub(super) struct Stored {
+    pub(super) spot: Spot,
+    pub(super) text: String,
+    pub(super) blob: Vec<u8>,
 }
 
 fn is_sealed(field: &Field) -> bool {
@@ -76,7 +72,7 @@ async fn key_of(instance: &Instance, tenant: &str) -> Result<(Kek, Key), Miss> {
 }
 
 /// A tenant's unwrapped key for the version that a blob names.
-async fn keys_of(instance: &Instance, tenant: &str) -> Result<Vec<(u32, Key)>, Miss> {
+pub(super) async fn keys_of(instance: &Instance, tenant: &str) -> Result<Vec<(u32, Key)>, Miss> {
     let mut keys = Vec::new();
     for kek in opener::keks(instance, tenant).await? {
         let root = opener::root(instance, &kek.region);
@@ -86,7 +82,7 @@ async fn keys_of(instance: &Instance, tenant: &str) -> Result<Vec<(u32, Key)>, M
 }
 
 /// One blob per sealed field of every collection the prober can make, twice: as created and as changed.
-async fn plant(scene: &Scene, tenant: &Tenant) -> Result<(Vec<Stored>, Vec<String>), Miss> {
+pub(super) async fn plant(scene: &Scene, tenant: &Tenant) -> Result<(Vec<Stored>, Vec<String>), Miss> {
     let (owner, region) = (tenant.owner()?, key_of(&scene.stage.instance, &tenant.id).await?.0.region);
     let (mut stored, mut texts) = (Vec::new(), Vec::new());
     for at in pick::makeable(&scene.app) {
@@ -122,7 +118,7 @@ async fn plant(scene: &Scene, tenant: &Tenant) -> Result<(Vec<Stored>, Vec<Strin
 }
 
 /// A record's sealed columns as they lie there.
-async fn read(
+pub(super) async fn read(
     scene: &Scene,
     tenant: &Tenant,
     region: &str,
@@ -141,7 +137,7 @@ async fn read(
     Ok(fields.iter().zip(texts).zip(row).map(one).collect())
 }
 
-fn opens(stored: &Stored, keys: &[(u32, Key)]) -> Option<Vec<u8>> {
+pub(super) fn opens(stored: &Stored, keys: &[(u32, Key)]) -> Option<Vec<u8>> {
     let version = opener::key_version(&stored.blob);
     let (_, kek) = keys.iter().find(|(v, _)| *v == version)?;
     opener::open(&stored.spot.key(kek, "seal"), &stored.blob, &stored.spot.bound())
@@ -397,7 +393,7 @@ async fn key_separation(scene: &Scene) -> Outcome {
 }
 
 /// A kept answer is sealed too, in a context of its own.
-async fn replies(scene: &Scene, tenant: &Tenant) -> Result<Vec<Stored>, Miss> {
+pub(super) async fn replies(scene: &Scene, tenant: &Tenant) -> Result<Vec<Stored>, Miss> {
     let (at, field) = scene.carrier()?;
     let owner = tenant.owner()?;
     let links = scene.links(tenant, at).await?;
@@ -504,120 +500,4 @@ async fn same_root_refused(scene: &Scene, regions: &[&str]) -> Result<&'static s
         Some(code) => unclear(format!("a start with one root for two regions ended with {code}")),
         None => broken("starting with one root for two regions", "exit 2", "it started"),
     }
-}
-
-/// How long the server may take for a step that it does by itself.
-const STEP: Duration = Duration::from_secs(20);
-
-/// What the server does by itself.
-#[derive(Clone, Copy)]
-enum Goal {
-    /// The tenant has so many keys.
-    Keys(usize),
-    /// Nothing is sealed under another version.
-    Moved(u32),
-    /// Every other version is retired.
-    Retired(u32),
-}
-
-impl Goal {
-    async fn reached(self, scene: &Scene, tenant: &Tenant, stored: &[Stored]) -> Result<bool, Miss> {
-        let keks = opener::keks(&scene.stage.instance, &tenant.id).await?;
-        Ok(match self {
-            Self::Keys(n) => keks.len() == n,
-            Self::Retired(newest) => keks.iter().all(|k| k.retired == (k.version != newest)),
-            Self::Moved(newest) => {
-                again(scene, tenant, stored).await?.iter().all(|s| opener::key_version(&s.blob) == newest)
-            }
-        })
-    }
-    async fn wait(self, scene: &Scene, tenant: &Tenant, stored: &[Stored], what: &'static str) -> Result<(), Miss> {
-        let begun = Instant::now();
-        while !self.reached(scene, tenant, stored).await? {
-            if begun.elapsed() > STEP {
-                return broken(what, "within 20 s, by itself", "not within 20 s");
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-        Ok(())
-    }
-}
-
-/// The stored values again, as they lie there now.
-async fn again(scene: &Scene, tenant: &Tenant, stored: &[Stored]) -> Result<Vec<Stored>, Miss> {
-    let mut out = Vec::new();
-    for one in stored {
-        let [region, _, collection, field, row] = &one.spot.pieces;
-        let at = (collection.as_str(), row.as_str());
-        out.extend(read(scene, tenant, region, at, (&[field.as_str()], std::slice::from_ref(&one.text))).await?);
-    }
-    Ok(out)
-}
-
-async fn rotation(scene: &Scene) -> Outcome {
-    const DAY: i64 = 86_400_000;
-    let (stage, instance) = (&scene.stage, &scene.stage.instance);
-    let age = scene.app.encryption.rotate.0;
-    if age > 90 * DAY {
-        return broken("reading the age at which keys rotate", "90 days at most", "more");
-    }
-    let tenant = stage.lone_canary().await?;
-    let mut stored = plant(scene, &tenant).await?.0;
-    // What a later change of the same record replaced lies nowhere any more.
-    let newest: BTreeMap<Vec<String>, Stored> = stored.drain(..).map(|s| (s.spot.pieces.to_vec(), s)).collect();
-    let stored: Vec<Stored> = newest.into_values().collect();
-    let first = opener::keks(instance, &tenant.id).await?;
-    let [one] = first.as_slice() else { return unclear("a new tenant has more than one key") };
-    if stored.is_empty() && replies(scene, &tenant).await?.is_empty() {
-        return unclear("nothing is sealed");
-    }
-    stage.advance(age - stage.now().0 + one.created_at - DAY).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    if opener::keks(instance, &tenant.id).await?.len() != 1 {
-        return broken("looking at a tenant's key a day before its time", "one version", "more");
-    }
-    stage.advance(2 * DAY).await?;
-    Goal::Keys(2).wait(scene, &tenant, &stored, "moving the clock past the age of a tenant's key").await?;
-    // A write at once, and what was written before.
-    let keys = keys_of(instance, &tenant.id).await?;
-    let Some((newest, _)) = keys.last().copied() else { return unclear("no key") };
-    let wrote = plant(scene, &tenant).await?.0.into_iter().chain(replies(scene, &tenant).await?);
-    let wrote: Vec<Stored> = wrote.collect();
-    let late = wrote.iter().filter(|s| opener::key_version(&s.blob) == newest).count();
-    let kept = wrote.iter().filter(|s| s.spot.pieces.get(2).is_some_and(|c| c == "_once")).count();
-    if late + kept < wrote.len() || late == 0 {
-        return broken("writing after the rotation", "sealed under the new key", "under the old one");
-    }
-    if again(scene, &tenant, &stored).await?.iter().any(|s| opens(s, &keys).is_none()) {
-        return broken("opening every value while keys change", "it opens", "one does not");
-    }
-    Goal::Moved(newest).wait(scene, &tenant, &stored, "waiting until old values are sealed anew").await?;
-    let moved = again(scene, &tenant, &stored).await?;
-    if moved.iter().any(|s| opens(s, &keys).as_deref() != Some(s.text.as_bytes())) {
-        return broken("opening every value after the rotation", "what was written", "something else or nothing");
-    }
-    stage.advance(120_000).await?;
-    Goal::Retired(newest).wait(scene, &tenant, &stored, "waiting until the old key is retired").await?;
-    let status = instance.admin(&json!({"do": "keys.status", "as": "verify"})).await?;
-    let ages: Vec<i64> = status
-        .get("regions")
-        .and_then(serde_json::Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|r| r.get("age_days").and_then(serde_json::Value::as_i64))
-        .collect();
-    if ages.is_empty() || ages.iter().any(|days| *days > 90) {
-        return broken("reading the age of the oldest key in use", "90 days at most", "older or not told");
-    }
-    if scene.app.regions.iter().any(|r| matches!(r.root_key, manifest::Pointer::Kms(_))) {
-        return Err(Miss::Unbuilt("tenants' keys rotate; the age of a root in a key service is not judged yet"));
-    }
-    Err(Miss::Unbuilt("tenants' keys rotate and are sealed anew; the newest key's age is not on the trust page yet"))
-}
-
-async fn decrypt_on_use(scene: &Scene) -> Outcome {
-    if scene.app.connectors.is_empty() {
-        return Err(Miss::Absent("this app keeps no credentials of other services"));
-    }
-    Err(Miss::Unbuilt("there are no outbound calls with stored credentials yet"))
 }

@@ -196,9 +196,6 @@ fn signature(out: &mut String, signed: &crate::Attestation, spare: bool) {
 
 fn open(out: &mut String, shape: &Shape, head: bool) {
     match shape {
-        Shape::Heading(level) => {
-            let _w = write!(out, "<h{level}>");
-        }
         Shape::List(Some(start)) if *start != 1 => {
             let _w = write!(out, "<ol start={start}>");
         }
@@ -209,37 +206,17 @@ fn open(out: &mut String, shape: &Shape, head: bool) {
         }
         Shape::Head => out.push_str("<thead><tr>"),
         other => {
-            let _w = write!(out, "<{}>", element(other, head));
+            let _w = write!(out, "<{}{}>", other.element(head), other.attributes());
         }
     }
 }
 
 fn close(out: &mut String, shape: &Shape, head: bool) {
     let _w = match shape {
-        Shape::Heading(level) => writeln!(out, "</h{level}>"),
+        Shape::Heading(_) => writeln!(out, "</{}>", shape.element(head)),
         Shape::Head => write!(out, "</thead>"),
         // Implied by what follows.
         Shape::Item | Shape::Row | Shape::Cell => writeln!(out),
-        other => write!(out, "</{}>", element(other, head)),
+        other => write!(out, "</{}>", other.element(head)),
     };
-}
-
-const fn element(shape: &Shape, head: bool) -> &'static str {
-    match shape {
-        Shape::Paragraph => "p",
-        Shape::List(Some(_)) => "ol",
-        Shape::List(None) => "ul",
-        Shape::Item => "li",
-        Shape::Quote => "blockquote",
-        Shape::Table => "table",
-        Shape::Row => "tr",
-        Shape::Cell if head => "th",
-        Shape::Cell => "td",
-        Shape::Emphasis => "em",
-        Shape::Strong => "strong",
-        Shape::Link(_) => "a",
-        Shape::CodeBlock => "pre",
-        Shape::Heading(_) => "h2",
-        Shape::Head => "thead",
-    }
 }

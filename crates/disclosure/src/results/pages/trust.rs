@@ -17,6 +17,14 @@ const LARGEST: usize = 58_000;
 const FORMER: usize = 40;
 const SPARED: usize = 6;
 
+/// Documents under `/trust/oscal/`, which lead to each other.
+const OSCAL: [(&str, &str); 4] = [
+    ("catalog", "catalogue"),
+    ("component-definition", "components"),
+    ("assessment-plan", "plan"),
+    ("assessment-results", "results"),
+];
+
 /// The trust page.
 pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> String {
     let ticks = Ticks::of(view);
@@ -123,7 +131,12 @@ fn foot(d: &Disclosure, view: &View) -> Markup {
             }
             p {
                 "Also as " a href="trust.json" { "JSON" } ", " a href="trust/answers.csv" { "answers for questionnaires" }
-                " and a " a href="trust/badge.svg" { "badge" } ". To repeat any test on a copy of " (d.app().name) ": "
+                ", a " a href="trust/badge.svg" { "badge" } " and OSCAL: "
+                @for (at, (name, words)) in OSCAL.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    a href={ "trust/oscal/" (name) ".json" } { (words) }
+                }
+                ". " a href="trust/tests" { "How we test the tests" } ". To repeat any test on a copy of " (d.app().name) ": "
                 code { (repeat::verify("NAME")) } ". Printed, this page opens every mark."
             }
         }

@@ -1,0 +1,49 @@
+//! The digest of what this program is built from. The program that serves and the one whose controls can be switched off
+//! differ by a feature alone: what binds a run of the one to the other is that both are made from the same sources.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+fn main() -> std::io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where it is in no other way")]
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let root = here.join("../..");
+    let mut files = vec![root.join("Cargo.lock"), root.join("Cargo.toml")];
+    for entry in fs::read_dir(root.join("crates"))? {
+        let folder = entry?.path();
+        files.extend(["Cargo.toml", "build.rs"].map(|name| folder.join(name)).into_iter().filter(|f| f.is_file()));
+        collect(&folder.join("src"), &mut files)?;
+        println!("cargo::rerun-if-changed={}", folder.join("src").display());
+    }
+    files.sort();
+    let mut digest = Sha256::new();
+    for file in &files {
+        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let bytes = fs::read(file)?;
+        digest.update(format!("{name}\0{}\0", bytes.len()));
+        digest.update(&bytes);
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let hex: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    println!("cargo::rustc-env=VOUCHSAFE_SOURCES={hex}");
+    Ok(())
+}
+
+fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, into)?;
+        } else {
+            into.push(path);
+        }
+    }
+    Ok(())
+}
