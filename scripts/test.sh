@@ -44,9 +44,9 @@ VOUCHSAFE_DATABASE_OWNER="${VOUCHSAFE_TEST_PG_OWNER%/*}/verify_app" \
 
 step "OSCAL documents whose references all resolve, and which compliance-trestle reads"
 oscal=$(mktemp -d)
-trestle=$(.ci/trestle.sh)
+judges=$(.ci/judges.sh)
 target/debug/vouchsafe oscal apps/estokad --out "$oscal" >/dev/null
-python3 scripts/oscal.py "$oscal" --trestle "$trestle"
+python3 scripts/oscal.py "$oscal" --trestle "$judges/trestle"
 
 step "pages and journeys in a browser"
 VOUCHSAFE_CHROMIUM=$(.ci/chromium.sh)
@@ -75,6 +75,9 @@ cargo build --quiet --bin vouchsafe --features sabotage
 cp target/debug/vouchsafe target/sabotage/debug/vouchsafe
 cargo build --quiet --bin vouchsafe
 python3 scripts/sabotage.py
+
+step "a broken promise cannot be hidden"
+"$judges/python" scripts/unhidden.py
 
 step "and nothing else does: a tenth of the matrix"
 python3 scripts/sabotage.py --matrix --tenth today
