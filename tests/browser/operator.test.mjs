@@ -8,7 +8,7 @@ import { axe, launch, open, paint, serve, shoot } from './harness.mjs';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BINARY = process.env.VOUCHSAFE_BINARY ?? path.join(ROOT, 'target/debug/vouchsafe');
 const APP = path.join(ROOT, 'apps', 'kwestra');
-const PAGES = ['/operator', '/operator/attestations', '/operator/attestations/KWE-5.1', '/operator/access', '/operator/reports', '/operator/incidents', '/operator/violations'];
+const PAGES = ['/operator', '/operator/attestations', '/operator/attestations/KWE-5.1', '/operator/attestations/KWE-5.3', '/operator/access', '/operator/reports', '/operator/incidents', '/operator/violations'];
 
 let browser;
 before(async () => { browser = await launch(); });

@@ -20,8 +20,7 @@ use transport::{About, Body};
 use crate::{
     Server, admission,
     browser::{self, Asked},
-    faults,
-    replay, site,
+    faults, replay, site,
 };
 
 /// What the log line will say; filled in as stages pass.

@@ -41,8 +41,8 @@ fn trusted() -> Result<Arc<ClientConfig>, String> {
 
 /// Asks them, each by itself, until the runtime ends.
 pub(crate) fn start(server: &Arc<Server>) {
-    for witness in server.audit.witnesses().iter().cloned() {
-        let server = Arc::clone(server);
+    for witness in server.audit.witnesses() {
+        let (server, witness) = (Arc::clone(server), witness.clone());
         tokio::spawn(async move {
             loop {
                 let pause = match ask(&server, &witness).await {

@@ -119,10 +119,10 @@ async fn draw(
             ]))
         }
         @if claim.checks.contains(&CHECK) {
-            (Notice::info("Going through the accesses signs this.").detail(html! {
+            section { (Notice::info("Going through the accesses signs this.").detail(html! {
                 p { "The " a href="/operator/access" { "access review" } " states what was looked at, with its digest. Sign here only what was \
                      done elsewhere." }
-            }))
+            })) }
         }
         section { h2 { "Sign it" } (signing(claim, who.at().plus(longest), mishap)) }
         section { h2 { "Signed before" } (history(&before, who.at())) }
