@@ -18,6 +18,7 @@ mod instance;
 mod jcs;
 mod keep;
 mod leaf;
+mod links;
 pub mod merkle;
 mod note;
 mod offline;

@@ -9,7 +9,8 @@ use store::Head;
 
 use crate::{
     file::{FORMAT, Footer, Header},
-    leaf::{Leaf, leaf_hash},
+    leaf::leaf_hash,
+    links::Links,
     merkle::{Frontier, Hash, consistent},
     note::{Checkpoint, Vkey},
     verify::{Broken, Why},
@@ -112,28 +113,26 @@ struct Line<'b> {
 
 fn lines(buffer: &[u8], offset: u64) -> Vec<Line<'_>> {
     let mut out = Vec::new();
-    let mut at = offset;
-    for piece in buffer.split_inclusive(|b| *b == b'\n') {
-        let bytes = piece.strip_suffix(b"\n");
-        out.push(Line { bytes: bytes.unwrap_or(piece), from: at, ended: bytes.is_some() });
-        at += piece.len() as u64;
+    let mut at = 0;
+    for end in memchr::memchr_iter(b'\n', buffer) {
+        out.push(Line { bytes: buffer.get(at..end).unwrap_or_default(), from: offset + at as u64, ended: true });
+        at = end + 1;
+    }
+    let rest = buffer.get(at..).unwrap_or_default();
+    if !rest.is_empty() {
+        out.push(Line { bytes: rest, from: offset + at as u64, ended: false });
     }
     out
 }
 
 /// What links need of a leaf.
 struct Parsed {
-    seq: u64,
-    prev: Hash,
-    at: Time,
+    links: Links,
     hash: Hash,
 }
 
 fn parsed(line: &Line<'_>) -> Option<Parsed> {
-    let leaf = Leaf::parse(line.bytes)?;
-    let mut prev = [0; 32];
-    hex::decode_to_slice(leaf.prev.as_bytes(), &mut prev).ok()?;
-    Some(Parsed { seq: leaf.seq, prev, at: leaf.at()?, hash: leaf_hash(line.bytes) })
+    Some(Parsed { links: Links::read(line.bytes)?, hash: leaf_hash(line.bytes) })
 }
 
 /// On every core.
@@ -233,7 +232,7 @@ impl<'t> Walk<'t> {
         let bound = self.header.is_some();
         match parsed {
             Some(leaf) if bound && !line.ended => {
-                let seq = leaf.seq;
+                let seq = leaf.links.seq;
                 self.fail(line, Some(seq), "the file ends here: the rest was cut off".to_owned());
             }
             Some(leaf) => self.leaf(line, &leaf),
@@ -261,15 +260,15 @@ impl<'t> Walk<'t> {
     fn leaf(&mut self, line: &Line<'_>, leaf: &Parsed) {
         let (seq, span) = (self.head.size, self.span(line));
         if let Some(suspect) = self.suspect.take() {
-            return self.convict(&suspect, Some(leaf.prev));
+            return self.convict(&suspect, Some(leaf.links.prev));
         }
         let wrong = |why| Broken { seq, why };
         let first_of_a_range = self.count == 0 && seq > 0;
-        let broken = if leaf.seq != seq {
-            Some(wrong(Why::Place { found: leaf.seq }))
-        } else if leaf.prev != self.head.hash && !first_of_a_range {
+        let broken = if leaf.links.seq != seq {
+            Some(wrong(Why::Place { found: leaf.links.seq }))
+        } else if leaf.links.prev != self.head.hash && !first_of_a_range {
             Some(wrong(Why::Prev))
-        } else if seq > 0 && leaf.at < self.head.at && !first_of_a_range {
+        } else if seq > 0 && leaf.links.at < self.head.at && !first_of_a_range {
             Some(wrong(Why::Time))
         } else {
             None
@@ -283,8 +282,8 @@ impl<'t> Walk<'t> {
             }
             return;
         }
-        self.first = self.first.or(Some(leaf.at));
-        self.head = Head { size: seq + 1, hash: leaf.hash, at: leaf.at };
+        self.first = self.first.or(Some(leaf.links.at));
+        self.head = Head { size: seq + 1, hash: leaf.hash, at: leaf.links.at };
         self.tree.push(leaf.hash);
         self.count += 1;
         self.last = Some(span);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use store::Head;
 
-use crate::leaf::{Leaf, leaf_hash};
+use crate::{leaf::leaf_hash, links::Links};
 
 /// The first broken link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,18 +109,17 @@ impl Checker {
     pub(crate) fn push_hashed(&mut self, body: &[u8], hash: [u8; 32]) -> Result<(), Broken> {
         let seq = self.head.size;
         let broken = |why| Broken { seq, why };
-        let leaf = Leaf::parse(body).ok_or(broken(Why::NotALeaf))?;
+        let leaf = Links::read(body).ok_or(broken(Why::NotALeaf))?;
         if leaf.seq != seq {
             return Err(broken(Why::Place { found: leaf.seq }));
         }
-        if leaf.prev != hex::encode(self.head.hash) {
+        if leaf.prev != self.head.hash {
             return Err(broken(Why::Prev));
         }
-        let at = leaf.at().ok_or(broken(Why::NotALeaf))?;
-        if seq > 0 && at < self.head.at {
+        if seq > 0 && leaf.at < self.head.at {
             return Err(broken(Why::Time));
         }
-        self.head = Head { size: seq + 1, hash, at };
+        self.head = Head { size: seq + 1, hash, at: leaf.at };
         Ok(())
     }
     /// Compares the end reached with the one recorded elsewhere: without it, leaves cut off the end are not missed.

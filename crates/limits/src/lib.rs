@@ -51,7 +51,13 @@ impl Limits {
             next += rates.len();
             (*name, Arc::new(tier))
         });
-        Self { tiers: tiers.collect(), table: Table::new(capacity, &limits.repeat), loans: Loans::default(), clock, random: RandomState::new() }
+        Self {
+            tiers: tiers.collect(),
+            table: Table::new(capacity, &limits.repeat),
+            loans: Loans::default(),
+            clock,
+            random: RandomState::new(),
+        }
     }
 
     /// Spends one request of `tier`: of every rate whose key `who` has, or of none when one of them refuses. A tier none of

@@ -5,6 +5,7 @@ use store::Chain;
 use kernel::Time;
 
 use super::*;
+use crate::leaf::Leaf;
 use crate::{Chained, verify_export};
 
 const LEAVES: usize = 12;

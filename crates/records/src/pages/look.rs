@@ -79,7 +79,9 @@ impl Look<'_> {
     fn json(&self, value: &Json) -> Markup {
         match self.place {
             Place::Cell => html! { code { (cut(&value.to_string(), 40)) } },
-            Place::Page => html! { pre.mono tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } },
+            Place::Page => {
+                html! { pre.mono tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
+            }
         }
     }
 
