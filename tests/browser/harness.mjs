@@ -1,4 +1,5 @@
 // A server of one app, a browser, and what every visit is watched for.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -75,6 +76,14 @@ export function paint(page) {
     shifts: globalThis.shifts,
     first: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0,
   }));
+}
+
+/** Nothing against the page: axe finds nothing, no policy is broken, no script fails, nothing moves. */
+export async function sound(page, name) {
+  const found = [...await axe(page), ...page.complaints.splice(0)];
+  assert.deepEqual(found, [], `${name}\n${found.join('\n')}`);
+  const { shifts } = await paint(page);
+  assert.ok(shifts < 0.01, `${name}: the layout shifted by ${shifts}`);
 }
 
 /** Signs in as a demo person by their button, on whichever page the app offers it, and waits for the console. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { axe, launch, open, paint, serve, shoot } from './harness.mjs';
+import { launch, open, serve, shoot, sound } from './harness.mjs';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BINARY = process.env.VOUCHSAFE_BINARY ?? path.join(ROOT, 'target/debug/vouchsafe');
@@ -15,10 +15,7 @@ before(async () => { browser = await launch(); });
 after(() => browser.close());
 
 async function look(page, name) {
-  const found = [...await axe(page), ...page.complaints.splice(0)];
-  assert.deepEqual(found, [], `${name}\n${found.join('\n')}`);
-  const { shifts } = await paint(page);
-  assert.ok(shifts < 0.01, `${name}: the layout shifted by ${shifts}`);
+  await sound(page, name);
   await page.setViewportSize({ width: 360, height: 780 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth);
   await page.setViewportSize({ width: 1280, height: 900 });
