@@ -59,7 +59,7 @@ class Server:
     def start(self):
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
-        command = [self.args.binary, "serve", self.folder / "kill", "--data", self.folder / "data", "--listen",
+        command = [self.args.binary, "serve", self.folder / "kill", "--data", self.folder / "data", "--no-watch", "--listen",
                    f"127.0.0.1:{self.port}", "--ready-file", ready, "--log", self.folder / "log"]
         environment = dict(os.environ)
         if self.args.database:

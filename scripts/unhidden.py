@@ -11,6 +11,7 @@
 Needs the package `cryptography`. Prints the seconds until each was seen. Exit 1 when one was not.
 """
 import argparse
+import atexit
 import base64
 import json
 import os
@@ -39,6 +40,7 @@ class Server:
         self.url = f"http://localhost:{port}"
         command = [binary, "serve", app, "--data", data, "--listen", f"127.0.0.1:{port}"]
         self.process = subprocess.Popen(command, env=dict(os.environ, VOUCHSAFE_SABOTAGE=off), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.stop)
         self.began = time.monotonic()
         self.until("ready", lambda: self.get("/readyz"), 60)
 
@@ -70,8 +72,9 @@ class Server:
         print(f"  {time.monotonic() - self.began:5.1f} s  {what}", flush=True)
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
 
 
 def verdict_is(server, wanted):

@@ -30,20 +30,22 @@ pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> Stri
     let ticks = Ticks::of(view);
     let shown: Vec<Verdict> = Verdict::ALL.into_iter().filter(|v| view.count(*v) > 0).collect();
     let head = heading(d, view, &shown).into_string();
-    let page = |spare| {
+    let page = |spare, terse| {
         let setting = Setting { disclosure: d, view, ticks: &ticks, url, spare };
         let body = html! {
             svg.q aria-hidden="true" { (PreEscaped(&ticks.symbols)) }
             main {
                 (PreEscaped(prose(d.page(), &setting, &head)))
-                (former(d, view, spare))
+                (former(d, view, terse))
             }
             (foot(d, view))
         };
         document(d.app(), "Security", nonce, (&shown, None), &body)
     };
-    let whole = page(false);
-    if whole.len() < LARGEST { whole } else { page(true) }
+    // What was said before is the last thing to go.
+    let fits = |page: &String| page.len() < LARGEST;
+    let made = [(false, false), (true, false)].into_iter().map(|(spare, terse)| page(spare, terse)).find(fits);
+    made.unwrap_or_else(|| page(true, true))
 }
 
 /// The headline, what is wrong, and the legend.
@@ -93,25 +95,25 @@ fn strip(d: &Disclosure, view: &View) -> Markup {
 }
 
 /// Wordings that are gone: what was broken first, then the latest. Each stands in full in its promise's history.
-fn former(d: &Disclosure, view: &View, spare: bool) -> Markup {
+fn former(d: &Disclosure, view: &View, terse: bool) -> Markup {
     let mut old: Vec<&Wording> = view.former.iter().collect();
     let broken = |w: &Wording| w.last.as_deref() == Some(Verdict::Failing.word());
     old.sort_by_key(|w| (!broken(w), std::cmp::Reverse(w.until)));
-    let most = if spare { SPARED } else { FORMER };
+    let most = if terse { SPARED } else { FORMER };
     let now = |w: &Wording| d.page().claims.iter().find(|c| c.id == w.claim);
     html! {
         @if !old.is_empty() {
             h2 #former { "What this page used to say" }
             @for old in old.iter().take(most) {
                 p.d {
-                    @if !spare { del { (old.words) } " " }
+                    @if !terse { del { (old.words) } " " }
                     a href={ "trust/history/" (old.claim) } { (old.claim) }
                     i {
                         ", " (speech::date(old.since)) " to " (old.until.map(speech::date).unwrap_or_default())
                         @if let Some(last) = &old.last { ", last " (last) }
                         @if now(old).is_none() { "; taken off the page" }
                     }
-                    @if let Some(claim) = now(old).filter(|_| !spare) { " Now: " (d.words(claim)) }
+                    @if let Some(claim) = now(old).filter(|_| !terse) { " Now: " (d.words(claim)) }
                 }
             }
             @if old.len() > most { p.m { "And " (old.len() - most) " more, in " a href="trust.json" { "the JSON" } "." } }
