@@ -9,8 +9,9 @@
 check, for `vouchsafe tests FILE` or VOUCHSAFE_SECURITY_TESTS: the server signs and shows them.
 Without --matrix each sabotage is run against its own claims: a check whose probe stays green under its own sabotage is an
 error; so is one that cannot be judged. With --matrix each is run against one app's whole page: it must turn red its own check
-and those that ledger/needs.tsv says need it, and no other; what it leaves undecided is told. --tenth takes a tenth of the sabotages, `today` by the day's number;
---write puts what was seen into ledger/matrix.tsv, each row with the commit it was seen at. Exit 1 when anything is wrong.
+and those that ledger/needs.tsv says need it, and change no other: a check that is left undecided needs a row there too.
+--tenth takes a tenth of the sabotages, `today` by the day's number; --write puts what was seen into ledger/matrix.tsv, each row
+with the commit it was seen at. Exit 1 when anything is wrong.
 """
 import argparse
 import concurrent.futures
@@ -52,15 +53,16 @@ def checks_of(promises):
 
 
 def own(binary, check, apps):
-    """Red on one of the apps whose page names the check; what was seen on all of them otherwise."""
-    seen = {}
+    """Red on one of the apps whose page names the check, with the check's verdict; what was seen on all of them otherwise."""
+    seen, last = {}, "no report"
     for app in apps:
         code, promises = verify(binary, app, check, check)
         verdicts = {p["id"]: p["verdict"] for p in promises}
-        if code == 1 and checks_of(promises).get(check) == "failing":
-            return check, app, True, verdicts
+        last = checks_of(promises).get(check, "no report")
+        if code == 1 and last == "failing":
+            return check, app, last, verdicts
         seen[app] = verdicts
-    return check, ",".join(apps), False, seen
+    return check, ",".join(apps), last if last != "failing" else "no report", seen
 
 
 def wanted(binary, only):
@@ -109,22 +111,28 @@ def each(args):
         # Its own green needs the record that this run makes.
         checks.pop("gov.security_tests", None)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for check, app, red, verdicts in pool.map(lambda c: own(args.binary, c, checks[c]), checks):
+        for check, app, verdict, verdicts in pool.map(lambda c: own(args.binary, c, checks[c]), checks):
+            red = verdict == "failing"
             print(f"  {'caught' if red else 'MISSED':<7} {check:<26} {app:<12} {verdicts}", flush=True)
             wrong += not red
-            first = app.split(",")[0]
-            seen.append((check, first, "failing" if red else "proven"))
+            seen.append((check, app.split(",")[0], verdict))
     if args.record:
         record(args, began, seen)
     print(f"{len(checks) - wrong} passed, {wrong} failed")
     return wrong or not checks
 
 
+def decided(binary, app, off, verdicts):
+    """A busy machine leaves some checks undecided: those are asked again by themselves."""
+    for other in [check for check, verdict in verdicts.items() if verdict == "inconclusive"]:
+        verdicts[other] = checks_of(verify(binary, app, off, other)[1]).get(other, "inconclusive")
+    return verdicts
+
+
 def matrix(args):
     checks = wanted(args.binary, args.only)
-    needs = {}
-    for row in table("needs.tsv"):
-        needs.setdefault(row["check"], set()).add(row["needed_by"])
+    # What a sabotage may do to which other check: turn it red, or keep the prober from telling (no budget left, no tenant).
+    needs = {(row["check"], row["needed_by"]): row["becomes"] for row in table("needs.tsv")}
     names = sorted(checks)
     if args.tenth is not None:
         tenth = datetime.date.today().toordinal() % 10 if args.tenth == "today" else int(args.tenth)
@@ -135,24 +143,21 @@ def matrix(args):
         # The app whose page it is seen on: the first where nothing else is the matter and the check is proven.
         for app in checks[check]:
             if app not in plain:
-                plain[app] = checks_of(verify(args.binary, app, "")[1])
+                plain[app] = decided(args.binary, app, "", checks_of(verify(args.binary, app, "")[1]))
             if plain[app].get(check) == "proven":
                 break
         began = time.monotonic()
         now = checks_of(verify(args.binary, app, check)[1])
         seconds = round(time.monotonic() - began)
-        # A busy machine leaves some undecided: those are asked again by themselves.
-        for other in [c for c, verdict in now.items() if verdict == "inconclusive" and plain[app].get(c) != verdict]:
-            now[other] = checks_of(verify(args.binary, app, check, other)[1]).get(other, "inconclusive")
+        now = decided(args.binary, app, check, now)
         changed = {c for c, verdict in now.items() if verdict != plain[app].get(c)}
         red = sorted(c for c in changed if now[c] == "failing")
-        # Not red, and not green: the sabotage keeps the prober from telling (no budget left, no tenant to be had).
         unclear = sorted(changed - set(red))
-        alien = [c for c in red if c != check and c not in needs.get(check, ())]
+        alien = [c for c in red if c != check and needs.get((check, c)) != "failing"]
+        alien += [f"{c} ({now[c]})" for c in unclear if (check, c) not in needs]
         fine = check in red and not alien
         wrong += not fine
         what = "its own stays green" if check not in red else f"also {' '.join(alien)}" if alien else ""
-        what += f"  undecided: {' '.join(unclear)}" if unclear else ""
         print(f"  {'as said' if fine else 'WRONG':<8} {check:<26} {app:<12} {seconds:>4} s  {what}", flush=True)
         rows.append(dict(zip(COLUMNS, [check, app, ",".join(red), ",".join(unclear), seconds, commit])))
     if args.write:

@@ -65,6 +65,7 @@ def main():
         promises = {p["id"]: p for p in json.loads(done.stdout)}
         # A busy machine leaves some undecided: those are asked again by themselves.
         for undecided in [i for i, p in promises.items() if p["verdict"] == "inconclusive"]:
+            print(f"  {app}: {undecided} was undecided and is asked again")
             promises.update((p["id"], p) for p in json.loads(verify(args.binary, app, "--only", undecided).stdout))
         verdicts.update(promises)
         print(f"  {app}: exit {done.returncode}")

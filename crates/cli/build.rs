@@ -1,4 +1,4 @@
-//! The digest of what this program is built from. The program that serves and the one whose controls can be switched off
+//! The digest of what this program is built from: sources, pages' assets, the cipher in C, compiled-in lists, lock file. The program that serves and the one whose controls can be switched off
 //! differ by a feature alone: what binds a run of the one to the other is that both are made from the same sources.
 
 use std::{
@@ -12,12 +12,14 @@ fn main() -> std::io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where it is in no other way")]
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     let root = here.join("../..");
-    let mut files = vec![root.join("Cargo.lock"), root.join("Cargo.toml")];
+    let mut files = ["Cargo.lock", "Cargo.toml", ".cargo/config.toml"].map(|name| root.join(name)).to_vec();
+    files.retain(|file| file.is_file());
+    // Lists that are compiled in.
+    files.extend(["checks", "controls", "unswitched"].map(|name| root.join(format!("ledger/{name}.tsv"))));
     for entry in fs::read_dir(root.join("crates"))? {
         let folder = entry?.path();
-        files.extend(["Cargo.toml", "build.rs"].map(|name| folder.join(name)).into_iter().filter(|f| f.is_file()));
-        collect(&folder.join("src"), &mut files)?;
-        println!("cargo::rerun-if-changed={}", folder.join("src").display());
+        collect(&folder, &mut files)?;
+        println!("cargo::rerun-if-changed={}", folder.display());
     }
     files.sort();
     let mut digest = Sha256::new();
@@ -40,7 +42,10 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(&path, into)?;
+            // Tests are no part of any program.
+            if path.file_name().is_none_or(|name| name != "tests") {
+                collect(&path, into)?;
+            }
         } else {
             into.push(path);
         }

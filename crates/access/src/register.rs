@@ -11,6 +11,8 @@ use crate::{Access, sql};
 /// The longest that anybody stands in the register without being looked at again, in milliseconds: a year.
 pub const LONGEST: i64 = 366 * DAY;
 const DAY: i64 = 86_400_000;
+/// Bytes of a name at most.
+const NAME: usize = 64;
 /// How long a line is kept after its removal, in milliseconds.
 pub(crate) const MEMORY: i64 = 730 * DAY;
 /// The prober's name at the admin socket: it never stands in the register, and reaches canaries alone.
@@ -145,7 +147,11 @@ impl Newcomer {
     /// # Errors
     /// `Invalid` for what is missing, too long, or a day that is over or too far away.
     fn checked(&self, now: Time) -> Result<(), Failure> {
-        text("name", &self.name, 1, 100)?;
+        // What is typed after `--as` and read in logs: one spelling, no look-alikes.
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._@-".contains(&b);
+        if !(1..=NAME).contains(&self.name.len()) || !self.name.bytes().all(plain) {
+            return Err(Failure::field("name", "letters", "1 to 64 of a-z, 0-9 and . _ @ -"));
+        }
         text("owner", &self.owner, 1, 100)?;
         if self.name == PROBER {
             return Err(Failure::field("name", "reserved", "that is the prober's own name"));
@@ -191,10 +197,17 @@ pub fn add(
         .fact("expires_at", new.expires.to_string()))
 }
 
-/// Takes somebody out, and ends what they have open in browsers. The store answers `NotFound` when they are not in it.
+/// Takes somebody out, and ends what they have open in browsers. The store answers `NotFound` when they are not in it, and
+/// `Conflict` when nobody in force would be left: then anybody could add themselves.
 #[must_use]
 pub fn remove(batch: Batch<Control>, name: &str, by: &str, now: Time) -> Batch<Control> {
-    let batch = batch.expect(1, &sql::OPERATOR_REMOVE, (name.to_owned(), now, by.to_owned()), Failure::NotFound);
+    let last = Failure::Conflict("nobody in force would be left; add somebody first".into());
+    let batch = batch.expect(1, &sql::OPERATOR_THERE, (name.to_owned(),), Failure::NotFound).expect(
+        1,
+        &sql::OPERATOR_REMOVE,
+        (name.to_owned(), now, by.to_owned()),
+        last,
+    );
     authentication::operator::close(batch, name, now)
 }
 

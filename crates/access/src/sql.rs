@@ -67,10 +67,17 @@ statements! {
     OPERATOR_ADD: Change<Control, Vec<Value>> =
         "INSERT INTO operators (id, name, reason, owner, added_by, added_at, expires, removed_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT (name, removed_at) DO NOTHING";
+    OPERATOR_THERE: Change<Control, (String,)> =
+        "UPDATE operators SET removed_at = 0 WHERE name = $1 AND removed_at = 0";
+    // Never the last one in force.
     OPERATOR_REMOVE: Change<Control, (String, Time, String)> =
-        "UPDATE operators SET removed_at = $2, removed_by = $3 WHERE name = $1 AND removed_at = 0";
+        "UPDATE operators SET removed_at = $2, removed_by = $3 WHERE name = $1 AND removed_at = 0 AND (expires <= $2
+         OR EXISTS (SELECT 1 FROM operators o WHERE o.removed_at = 0 AND o.expires > $2 AND o.name <> $1))";
     // Whoever is added again after their time: the old line is closed first.
     OPERATOR_LAPSED: Change<Control, (String, Time, String)> =
         "UPDATE operators SET removed_at = $2, removed_by = $3 WHERE name = $1 AND removed_at = 0 AND expires <= $2";
-    OPERATORS_FORGET: Change<Control, (Time,)> = "DELETE FROM operators WHERE removed_at > 0 AND removed_at < $1";
+    OPERATORS_FORGET: Change<Control, (Time,)> =
+        // The newest line stays: a register that was in force never opens again.
+        "DELETE FROM operators WHERE removed_at > 0 AND removed_at < $1
+         AND added_at < (SELECT MAX(added_at) FROM operators)";
 }

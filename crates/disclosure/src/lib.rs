@@ -17,7 +17,7 @@ use store::Table;
 pub use claims::CLAIMS;
 pub use desk::{
     Advisories, AdvisoryList, Age, Decisions, Flaw, Held, MAIL, Pair, Policy, Reviewable, Reviewed, Rule, Runs,
-    Setting, Setup, Stores, Violation, Violations, departed, missing,
+    Setting, Setup, Stores, Subprocessor, Violation, Violations, departed, missing,
 };
 pub use results::{Attestation, Exported, Finding, Round, Seen, Standing, Testing, Verdict, Wish};
 

@@ -45,7 +45,7 @@ impl BulkKeys {
     /// a second time beside that folder: with it the house's own database opens, and with that every other key is there.
     ///
     /// # Errors
-    /// Internal, with words for the log: no region, the key folder, another root key. Those of the holders.
+    /// Internal, with words for the log: no region, the key folder, another root key, keys of a region that is not served here. Those of the holders.
     pub async fn open(
         regions: Vec<Region>,
         folder: PathBuf,
@@ -54,6 +54,18 @@ impl BulkKeys {
     ) -> Result<Self, Failure> {
         let first = regions.first().ok_or_else(|| Failure::internal("encryption: no root key"))?;
         let (id, second) = (house_of(first.id), beside(&folder));
+        // Before anything is opened or sealed under the wrong house key.
+        for place in [&folder, &second] {
+            for known in keyfile::houses(place)? {
+                if regions.iter().all(|region| region.id != known) {
+                    let words = format!(
+                        "encryption: this folder holds keys of region {known}, which is not served here: give this node a \
+                         folder of its own (VOUCHSAFE_REGION), or name the region in app.toml again"
+                    );
+                    return Err(Failure::Internal(words.into()));
+                }
+            }
+        }
         let stored = || -> Result<_, Failure> { Ok(keyfile::read(&folder, id, 1)?.or(keyfile::read(&second, id, 1)?)) };
         let wrapped = match stored()? {
             Some(found) => found,

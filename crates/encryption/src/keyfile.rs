@@ -56,6 +56,31 @@ pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, 
     found.filter_map(Result::transpose).collect()
 }
 
+/// Regions that have a house key here: those made at the beginning of time, before any tenant.
+pub(crate) fn houses(folder: &Path) -> Result<Vec<String>, Failure> {
+    let names = match fs::read_dir(folder) {
+        Ok(names) => names,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(&e)),
+    };
+    let mut regions = Vec::new();
+    for name in names {
+        let name = name.map_err(|e| failed(&e))?.file_name();
+        let Some((id, version)) = name.to_str().and_then(|n| n.strip_suffix(".json")?.rsplit_once('-')) else {
+            continue;
+        };
+        if !id.starts_with("00000000-0000-7") {
+            continue;
+        }
+        if let (Ok(id), Ok(version)) = (id.parse(), version.parse()) {
+            regions.extend(read(folder, id, version)?.map(|key| key.region));
+        }
+    }
+    regions.sort();
+    regions.dedup();
+    Ok(regions)
+}
+
 /// Writes the file, readable by its owner alone; durable, name and content, when it returns.
 pub(crate) fn write(folder: &Path, key: &Wrapped) -> Result<(), Failure> {
     let text = serde_json::to_vec(key).map_err(|_| Failure::internal("encryption: a wrapped key is not JSON"))?;

@@ -38,6 +38,11 @@ pub struct Post {
 }
 
 impl Post {
+    /// Whom it talks to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
     /// From `https://HOST[:PORT][/PATH]`, or `http:` to this machine. `tls` says which authorities are believed.
     ///
     /// # Errors

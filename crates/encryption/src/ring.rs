@@ -139,7 +139,8 @@ impl Vault {
                     ring.checked.store(now.0, Ordering::Relaxed);
                     ring
                 } else {
-                    self.load(tenant).await?
+                    // Another version, or one fewer: what is open already is not asked for again.
+                    self.read(tenant, Some(&ring)).await?
                 }
             }
             None => self.load(tenant).await?,
@@ -160,14 +161,29 @@ impl Vault {
 
     /// Reads the tenant's keys anew.
     pub(crate) async fn load(&self, tenant: TenantId) -> Result<Arc<Ring>, Failure> {
+        self.read(tenant, None).await
+    }
+
+    /// As [`Vault::load`], with what a ring that is still usable has open.
+    async fn read(&self, tenant: TenantId, open: Option<&Ring>) -> Result<Arc<Ring>, Failure> {
         let checked = self.0.clock.now().0;
         let wrapped = self.stored(tenant).await?;
         let none = || Failure::internal("encryption: the tenant has no key");
         let (last, _) = wrapped.iter().rfind(|(_, retired)| !retired).ok_or_else(none)?;
         let mut keys = Vec::with_capacity(wrapped.len());
         let elsewhere = self.holders(&last.region)?.iter().any(|holder| holder.elsewhere());
+        let mut opened = Time(checked);
         for (key, _) in &wrapped {
-            keys.push((key.version, unwrap(key, self.holders(&key.region)?).await?));
+            let known = open.and_then(|ring| Some((ring.key(key.version)?.clone(), ring.opened)));
+            let secret = match known {
+                Some((secret, since)) => {
+                    // The hour goes on from when it was opened.
+                    opened = since.unwrap_or(opened).min(opened);
+                    secret
+                }
+                None => unwrap(key, self.holders(&key.region)?).await?,
+            };
+            keys.push((key.version, secret));
         }
         let unretired = wrapped.iter().filter(|(_, retired)| !retired).count();
         let ring = Arc::new(Ring {
@@ -176,7 +192,7 @@ impl Vault {
             live: last.version,
             unretired: i64::try_from(unretired).unwrap_or(i64::MAX),
             checked: AtomicI64::new(checked),
-            opened: elsewhere.then_some(Time(checked)),
+            opened: elsewhere.then_some(opened),
             asked: AtomicI64::new(checked),
             ready: Mutex::default(),
         });

@@ -86,12 +86,17 @@ impl Vault {
     /// Turns a root where it is kept, unless that was done there already. `None`: it cannot be.
     ///
     /// # Errors
-    /// Those of the key service.
+    /// Those of the key service; Internal when it still wraps by the old version afterwards.
     pub async fn turn(&self, root: &Root) -> Result<Option<Root>, Failure> {
         if self.version_now(&root.region).await? <= root.version && !self.holder(&root.region)?.turn().await? {
             return Ok(None);
         }
         let version = self.version_now(&root.region).await?;
+        if version <= root.version {
+            return Err(Failure::internal(
+                "encryption: the key service says it turned a root, and wraps by the old version",
+            ));
+        }
         Ok(Some(Root { version, since: self.0.clock.now(), ..root.clone() }))
     }
 

@@ -220,6 +220,10 @@ impl Vault {
             };
             let key = unwrap(&was, self.holders(region)?).await?;
             let now = wrap(&key, Binding { region, tenant, version }, holder.as_ref(), Time(at)).await?;
+            // What replaces the only copies is read back first: a key service may be wrong.
+            if unwrap(&now, self.holders(region)?).await? != key {
+                return Err(Failure::internal("encryption: a key wrapped anew does not open to the same key"));
+            }
             let (inner, file) = (Arc::clone(&self.0), now.clone());
             blocking(move || keyfile::replace(&inner.folder, &file)).await?;
             batch = batch.any(&sql::REWRAP, (now.wrapped, now.root, tenant.to_string(), version, root));

@@ -32,7 +32,23 @@ pub(crate) fn stores(settings: &Settings, app: &App, engine: &Engine, mail: &int
         },
         at_rest: app.encryption.at_rest.clone(),
         mail_host: mail.host(),
+        services: Vec::new(),
     }
+}
+
+/// Outside services that no app.toml names: who holds root keys, and who signs the log.
+pub(crate) fn services(settings: &Settings, app: &App, witnesses: &[audit::Witness]) -> Vec<disclosure::Subprocessor> {
+    let keys = app.regions.iter().filter_map(|region| {
+        let host = settings::service(settings, region)?;
+        let purpose = format!("wraps and opens the keys of region {}; sees no data", region.label);
+        Some(disclosure::Subprocessor { name: host, purpose, setting: format!("regions.{}.root_key", region.id) })
+    });
+    let signs = witnesses.iter().map(|witness| disclosure::Subprocessor {
+        name: witness.post.host().to_owned(),
+        purpose: "signs checkpoints of the instance's log; sees hashes alone".to_owned(),
+        setting: "VOUCHSAFE_WITNESSES".to_owned(),
+    });
+    keys.chain(signs).collect()
 }
 
 /// Texts under `legal/`, each `<name>.md`.

@@ -138,7 +138,8 @@ pub(crate) fn advisories(server: &Arc<Server>) {
         loop {
             let (looking, now) = (Arc::clone(&server), server.clock.now());
             let look = move || looking.disclosure.advisory_list().map_or(Ok(false), |list| list.refresh(now));
-            let found = tokio::task::spawn_blocking(look).await.unwrap_or(Ok(false));
+            let found =
+                tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| Err("reading it panicked".to_owned()));
             if let Err(why) = found
                 && now.since(told) > 86_400_000
             {

@@ -56,6 +56,7 @@ pub(crate) async fn act(server: &Server, order: &Order) -> Result<Value, Failure
             let batch = server.house_tx(who, "operator.removed").await?.batch::<Control>(format!("operator/{name}"));
             let batch = disclosure::departed(register::remove(batch, name, who, now), server.rng.as_ref(), name, now);
             batch.fact("operator", name).commit().await?;
+            server.disclosure.forget();
             Ok(json!({"removed": name}))
         }
         "operator.link" => link(server, who).await,
@@ -106,17 +107,11 @@ async fn state(server: &Server, who: &str) -> Result<Value, Failure> {
     let now = server.clock.now();
     let tx = server.house_tx(who, "operator.listed").await?;
     let all = register::all(&tx).await?;
-    let count = |fits: &dyn Fn(&register::Operator) -> bool| all.iter().filter(|o| fits(o)).count();
-    let whole = |o: &register::Operator| !(o.name.is_empty() || o.reason.is_empty() || o.owner.is_empty());
     let review = server.disclosure.last_review(&tx).await?;
     Ok(json!({
         "enforced": server.access.standing("", now).await? != Standing::Open,
         "listed": all.len(),
-        "in_force": count(&|o| o.in_force(now)),
-        "expired": count(&|o| !o.in_force(now)),
-        "without_reason_or_owner": count(&|o| !whole(o)),
-        "beyond_a_year": count(&|o| o.expires.since(o.added_at) > register::LONGEST),
-        "declared_outside": server.app.operators.names.iter().filter(|n| !all.iter().any(|o| o.name == **n)).count(),
+        "in_force": all.iter().filter(|o| o.in_force(now)).count(),
         "review_days": review.map(|at| now.since(at).div_euclid(86_400_000)),
     }))
 }

@@ -335,7 +335,7 @@ async fn take(
     mut raw: Raw,
     body: Incoming,
 ) -> Result<Raw, Failure> {
-    let most = server.limits.body(tenant).unwrap_or(u64::MAX);
+    let most = || server.limits.body(tenant).unwrap_or(u64::MAX);
     let idle = flood(server.app.edge.flood.body_idle);
     match route.serve.intake {
         Intake::None => {
@@ -345,14 +345,14 @@ async fn take(
             })?;
         }
         Intake::Whole(cap) => {
-            raw.body = transport::whole(body, cap.min(server.app.edge.flood.body).min(most), idle).await?;
+            raw.body = transport::whole(body, cap.min(server.app.edge.flood.body).min(most()), idle).await?;
             if server.app.auth.honeypot && matches!(route.action.verb, "sign_in" | "sign_up") {
                 let kind = raw.media_type();
                 raw.body = transport::people_only(raw.body, kind.as_deref())?;
             }
         }
         Intake::Stream(cap) => {
-            let stream: BodyStream = transport::stream(body, cap.min(most), idle)?;
+            let stream: BodyStream = transport::stream(body, cap.min(most()), idle)?;
             raw.stream = Some(stream);
         }
     }

@@ -87,13 +87,14 @@ async fn roots(server: &Server, looked: &mut Looked) -> Result<(), Failure> {
         return Ok(());
     }
     for root in roots.iter().filter(|root| root.over(now, age)) {
-        let turned = if root.turns { server.vault.turn(root).await? } else { None };
-        match turned {
-            Some(turned) => {
-                follow_root(server, &turned).await?;
-                note(server, "keys.root_turned", &turned).await?;
+        match turn(server, root).await {
+            Ok(true) => {}
+            // One region's key service in trouble keeps no other from its turn. Looked at again in a minute.
+            Err(failure) => {
+                server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
+                looked.roots = Some(now.plus(MINUTE - HOUR));
             }
-            None => server.monitor.event(
+            Ok(false) => server.monitor.event(
                 Level::Warn,
                 None,
                 None,
@@ -103,6 +104,15 @@ async fn roots(server: &Server, looked: &mut Looked) -> Result<(), Failure> {
         }
     }
     server.vault.roots().await.map(drop)
+}
+
+/// Turns a root where it is kept, wraps every key anew, and notes it. False: it cannot be turned there.
+async fn turn(server: &Server, root: &encryption::Root) -> Result<bool, Failure> {
+    let turned = if root.turns { server.vault.turn(root).await? } else { None };
+    let Some(turned) = turned else { return Ok(false) };
+    follow_root(server, &turned).await?;
+    note(server, "keys.root_turned", &turned).await?;
+    Ok(true)
 }
 
 async fn note(server: &Server, event: &'static str, root: &encryption::Root) -> Result<(), Failure> {

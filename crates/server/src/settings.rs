@@ -147,9 +147,15 @@ fn reachable(settings: &Settings, address: &str) -> bool {
 
 /// Whether a region's root key is in a key service.
 pub(crate) fn in_service(settings: &Settings, region: &manifest::Region) -> bool {
+    service(settings, region).is_some()
+}
+
+/// The host that holds a region's root, when a key service does.
+pub(crate) fn service(settings: &Settings, region: &manifest::Region) -> Option<String> {
     let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
-    let text = given(settings, &region.root_key, &name, "");
-    text.is_some_and(|text| text.expose().starts_with(b"kms:"))
+    let text = given(settings, &region.root_key, &name, "")?;
+    let (_, address) = text.expose_str()?.strip_prefix("kms:")?.split_once("://")?;
+    address.split(['/', '?']).next().map(str::to_owned)
 }
 
 /// Regions whose key service is not spoken here, or has no token: a development server uses roots of its own instead.

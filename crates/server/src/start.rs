@@ -298,11 +298,12 @@ pub async fn start(mut settings: Settings, mut app: App, page: Page, manifest: &
     };
     let url = hosts.url("");
     let plan = if development && settings.demo { Some(demo::Plan::new(&app, &mut kept, &*rng)?) } else { None };
-    let stores = inventory::stores(&settings, &app, &engine, &mail);
+    let mut stores = inventory::stores(&settings, &app, &engine, &mail);
     let policies = inventory::policies(&settings.folder)?;
     let advisories = inventory::advisories(&settings, &*clock)?;
     let runs = inventory::runs(&settings)?;
     let witnesses = witness::read(&settings)?;
+    stores.services = inventory::services(&settings, &app, &witnesses);
     let was_plain = app.encryption.at_rest == "program" && in_the_clear(&settings.data.join("control.db"));
     let live = inventory::figures(&settings, &app, clock.now());
     let server = assemble(Parts {

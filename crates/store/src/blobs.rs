@@ -372,6 +372,8 @@ impl Blobs {
             }
         }
         new.sync_all().and_then(|()| std::fs::rename(&part.0, path)).map_err(|e| io(&e))?;
+        // Before the old blocks go: a power cut must not leave the name on them.
+        std::fs::File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|e| io(&e))?;
         // Its name is the sealed object's now; as far as a program can, its blocks hold nothing any more.
         let _best_effort = crate::sqlite::wipe(&file);
         Ok(())

@@ -19,13 +19,15 @@ const CAP: u64 = 16 * 1024;
 const KEPT: usize = 200;
 /// Characters kept of a text that a browser sent.
 const LONGEST: usize = 200;
+/// Bytes from which a part of a path may be a token: the shortest of ours has more.
+const SECRET: usize = 24;
 /// Reports in one body that are read.
 const BATCH: usize = 20;
 
 /// What was blocked where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
-    /// The page's path, without query.
+    /// The page's path, without query and without tokens.
     pub page: String,
     /// The directive.
     pub directive: String,
@@ -121,7 +123,7 @@ fn violation(report: &Value, [page, directive, older, blocked]: [&str; 4]) -> Op
         return None;
     }
     Some(Violation {
-        page: cut(path(text(page)?)),
+        page: cut(&bare(path(text(page)?))),
         directive: cut(directive),
         blocked: cut(origin(text(blocked).unwrap_or_default())),
     })
@@ -132,6 +134,12 @@ fn path(url: &str) -> &str {
     let bare = url.split(['?', '#']).next().unwrap_or_default();
     let rest = bare.split_once("://").map_or(bare, |(_, rest)| rest);
     rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
+}
+
+/// A path without what may be a key to something: tokens of links, receipts, ids.
+fn bare(path: &str) -> String {
+    let part = |part: &str| if part.len() >= SECRET { "*" } else { part }.to_owned();
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Scheme and host of a URL, or the word that stands in its place.
@@ -176,6 +184,15 @@ mod tests {
         );
         let new = r#"[{"type":"deprecation","body":{}},{"type":"csp-violation","body":{"documentURL":"https://a.example","effectiveDirective":"img-src","blockedURL":"inline"}}]"#;
         assert_eq!(read("application/reports+json", new).unwrap(), [seen("/", "img-src", "inline")]);
+    }
+
+    #[test]
+    fn tokens_in_paths_are_left_out() {
+        let token = "5f0c9e2ab7d14c3e8f6a1b2c3d4e5f60";
+        let one = format!(
+            r#"{{"csp-report":{{"document-uri":"https://a.example/shared/{token}/x","effective-directive":"img-src","blocked-uri":"inline"}}}}"#
+        );
+        assert_eq!(read("application/csp-report", &one).unwrap(), [seen("/shared/*/x", "img-src", "inline")]);
     }
 
     #[test]

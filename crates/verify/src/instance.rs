@@ -473,5 +473,5 @@ fn secrets(app: &App, smtp: SocketAddr) -> BTreeMap<String, String> {
 fn foreign(app: &App) -> Vec<String> {
     let pointers = app.regions.iter().flat_map(|r| r.database.iter().chain(&r.blobs)).chain(&app.observability.sentry);
     let named = pointers.filter_map(|p| if let Pointer::Env(name) = p { Some(name.clone()) } else { None });
-    named.chain(["VOUCHSAFE_DATABASE", "VOUCHSAFE_REGION"].map(str::to_owned)).collect()
+    named.chain(["VOUCHSAFE_DATABASE", "VOUCHSAFE_REGION", "VOUCHSAFE_WITNESSES"].map(str::to_owned)).collect()
 }

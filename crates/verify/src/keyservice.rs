@@ -29,6 +29,8 @@ struct State {
     keys: BTreeMap<String, Vec<[u8; 32]>>,
     /// How often each verb was asked for.
     asked: BTreeMap<String, usize>,
+    /// Versions that open nothing any more.
+    forgotten: usize,
 }
 
 /// A running service.
@@ -74,6 +76,10 @@ impl KeyService {
     /// Goes away, or comes back.
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+    /// From now on the first so many versions of every key open nothing.
+    pub fn forget(&self, versions: usize) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).forgotten = versions;
     }
     /// How often a verb (`encrypt`, `decrypt`, `rotate`) was asked for.
     #[must_use]
@@ -122,6 +128,7 @@ impl KeyService {
             _ => return (404, Value::Null),
         };
         *state.asked.entry(verb.clone()).or_default() += 1;
+        let forgotten = state.forgotten;
         let versions = state.keys.entry(key).or_insert_with(|| vec![random::bytes()]);
         let refused = (400, json!({"errors": ["refused"]}));
         match verb.as_str() {
@@ -134,7 +141,8 @@ impl KeyService {
             "decrypt" => {
                 let opened = text("ciphertext").strip_prefix("vault:v").and_then(|rest| {
                     let (version, sealed) = rest.split_once(':')?;
-                    let key = versions.get(version.parse::<usize>().ok()?.checked_sub(1)?)?;
+                    let version = version.parse::<usize>().ok().filter(|version| *version > forgotten)?;
+                    let key = versions.get(version.checked_sub(1)?)?;
                     open(key, &bound, &STANDARD.decode(sealed).ok()?)
                 });
                 opened.map_or(refused, |plain| (200, json!({"data": {"plaintext": STANDARD.encode(plain)}})))

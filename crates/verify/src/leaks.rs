@@ -1,7 +1,7 @@
 //! What a secret looks like: kinds by their form, and values that are in force by their fingerprints.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::LazyLock,
 };
 
@@ -77,23 +77,33 @@ pub fn forms(value: &str) -> Vec<Live> {
     texts.into_iter().map(|text| Live { finder: Finder::new(text.as_bytes()).into_owned(), text }).collect()
 }
 
-/// Values that this machine's environment and files hold for the manifest's pointers.
-pub fn here(app: &App) -> BTreeSet<String> {
-    let pointers = app
+/// Values that this machine's environment and files hold for the manifest's pointers, and how many it does not hold of those
+/// without which nothing is served. Another that is missing is of something that is off.
+pub fn here(app: &App) -> (BTreeSet<String>, usize) {
+    let needed = app
         .regions
         .iter()
         .map(|r| &r.root_key)
         .chain(&app.sessions.key)
-        .chain(app.webhooks_in.iter().flat_map(|w| &w.secrets))
         .chain(app.secrets.iter().map(|s| &s.from))
-        .chain([&app.mail.smtp])
+        .chain([&app.mail.smtp]);
+    let other = app
+        .regions
+        .iter()
+        .flat_map(|r| r.database.iter().chain(&r.blobs))
+        .chain(app.webhooks_in.iter().flat_map(|w| &w.secrets))
+        .chain(&app.observability.sentry)
         .chain(app.connectors.iter().filter_map(|c| c.client.as_ref().map(|(_, secret)| secret)));
     let value = |pointer: &Pointer| match pointer {
         Pointer::Env(name) => variable(name),
         Pointer::File(path) => std::fs::read_to_string(path).ok().map(|t| t.trim().to_owned()),
         Pointer::Kms(_) => None,
     };
-    pointers.filter_map(value).filter(|value| value.len() >= SHORTEST).collect()
+    let looked_for = |pointer: &Pointer| value(pointer).filter(|value| value.len() >= SHORTEST);
+    // What a key service holds is no value of ours.
+    let ours: HashSet<&Pointer> = needed.filter(|pointer| !matches!(pointer, Pointer::Kms(_))).collect();
+    let missing = ours.iter().filter(|pointer| looked_for(pointer).is_none()).count();
+    (ours.into_iter().chain(other).filter_map(looked_for).collect(), missing)
 }
 
 #[expect(
@@ -202,7 +212,10 @@ fn private_key(bytes: &[u8], at: usize) -> Option<Finding> {
     let body: Vec<u8> = rest.get(line.len()..)?.iter().copied().take(400).collect();
     let letters = body.iter().filter(|b| b.is_ascii_alphanumeric() || **b == b'+' || **b == b'/').count();
     let packed =
-        body.split(|b| *b == b'\n').any(|l| l.len() >= 40 && l.iter().all(|b| b.is_ascii_graphic()) && varied(l));
+        // Indented, or with another system's line ends: a file of settings or a script holds keys so.
+        body.split(|b| *b == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .any(|l| l.len() >= 40 && l.iter().all(u8::is_ascii_graphic) && varied(l));
     (letters >= 60 && packed).then(|| Finding::new(PRIVATE_KEY, &body))
 }
 
@@ -260,9 +273,9 @@ fn entropy(bytes: &[u8]) -> f64 {
     counts.values().map(|n| f64::from(*n) / all).map(|p| -p * p.log2()).sum()
 }
 
-/// One made-up secret of each kind, put together here so that this file holds none.
+/// A made-up secret of each kind, of some in two shapes, put together here so that this file holds none.
 #[must_use]
-pub fn samples() -> BTreeMap<&'static str, String> {
+pub fn samples() -> Vec<(&'static str, String)> {
     let draw = |letters: fn(u8) -> bool, n: usize| -> String {
         let mut out = String::new();
         while out.len() < n {
@@ -277,11 +290,14 @@ pub fn samples() -> BTreeMap<&'static str, String> {
     let made = |rule: &Rule| {
         (rule.name, format!("key {}{}", rule.begins, draw(rule.letters, rule.least.max(20).min(rule.most))))
     };
-    let mut all: BTreeMap<&'static str, String> = RULES.iter().map(made).collect();
+    let mut all: Vec<(&'static str, String)> = RULES.iter().map(made).collect();
     let line = || draw(alnum, 64);
     let (begin, end) = ("-----BEGIN PRIVATE", "-----END PRIVATE");
-    all.insert(PRIVATE_KEY, format!("{begin} KEY-----\n{}\n{}\n{end} KEY-----", line(), line()));
-    all.insert(ASSIGNED, format!("db_password = \"{}7aB2cD9\"", draw(alnum, 40)));
+    for (end_of_line, indent) in [("\n", ""), ("\r\n", "    ")] {
+        let key = [format!("{begin} KEY-----"), line(), line(), format!("{end} KEY-----")];
+        all.push((PRIVATE_KEY, key.map(|line| format!("{indent}{line}")).join(end_of_line)));
+    }
+    all.push((ASSIGNED, format!("db_password = \"{}7aB2cD9\"", draw(alnum, 40))));
     all
 }
 

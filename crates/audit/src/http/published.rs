@@ -191,15 +191,22 @@ pub(super) async fn instance(audit: Arc<Audit>, call: Asking<()>) -> Result<Repl
     );
     let days: Vec<Value> = days.collect();
     let notes = call.tx.all(&sql::CHECKPOINTS, (TenantId::HOUSE.to_string(), 1)).await?;
+    let mut signed = false;
     let checkpoint = match notes.into_iter().next() {
-        Some((_, size, note, ..)) => Some(with_lines(note, call.tx.all(&sql::WITNESSED, (size,)).await?)),
+        Some((_, size, note, ..)) => {
+            let lines = call.tx.all(&sql::WITNESSED, (size,)).await?;
+            signed = !lines.is_empty();
+            Some(with_lines(note, lines))
+        }
         None => None,
     };
     let witnesses: Vec<String> = audit.witnesses().iter().map(|w| w.key.to_string()).collect();
-    let comparing = "none: two histories are found by comparing checkpoints, not excluded";
+    let comparing = "no witness signed this checkpoint: two histories are found by comparing checkpoints, not excluded";
     let answer = json!({
         "origin": key.name, "vkey": key.to_string(), "checkpoint": checkpoint, "days": days,
-        "witnesses": if witnesses.is_empty() { json!(comparing) } else { json!(witnesses) },
+        "witnesses": witnesses,
+        // Named witnesses that did not sign exclude nothing.
+        "split_view": if signed { "the checkpoint has a witness's signature" } else { comparing },
     });
     Ok(Reply::json(StatusCode::OK, answer.to_string()))
 }

@@ -22,6 +22,9 @@ pub struct Stores {
     /// The host that takes our mail, as the list of sub-processors names it.
     #[serde(skip)]
     pub mail_host: Option<String>,
+    /// Outside services that this deployment's own settings bring in.
+    #[serde(skip)]
+    pub services: Vec<Subprocessor>,
 }
 
 /// Everything the program keeps, and for whom.
@@ -91,8 +94,8 @@ fn host(url: &str) -> String {
 }
 
 /// Everyone that the enabled connectors reach.
-fn subprocessors(app: &App, mail_host: Option<&str>) -> Vec<Subprocessor> {
-    let mut all = Vec::new();
+fn subprocessors(app: &App, stores: &Stores) -> Vec<Subprocessor> {
+    let mut all = stores.services.clone();
     let mut add = |name: String, purpose: &str, setting: String| {
         all.push(Subprocessor { name, purpose: purpose.to_owned(), setting });
     };
@@ -103,14 +106,14 @@ fn subprocessors(app: &App, mail_host: Option<&str>) -> Vec<Subprocessor> {
         add(payments.processor.clone(), "takes payments; card data goes to it alone", "payments".to_owned());
     }
     for connector in &app.connectors {
-        let name = connector.domains.first().cloned().unwrap_or_else(|| connector.id.to_owned());
+        let name = if connector.domains.is_empty() { connector.id.to_owned() } else { connector.domains.join(", ") };
         add(name, "connected by a customer, for that customer alone", format!("connectors.{}", connector.id));
     }
     for hook in &app.webhooks_in {
         add(hook.scheme.clone(), "tells us of events", format!("webhooks.in.{}", hook.id));
     }
     let region = app.mail.region.as_ref().map(|r| format!(" in {r}")).unwrap_or_default();
-    let server = mail_host.unwrap_or("no mail server: mails stay on this machine");
+    let server = stores.mail_host.as_deref().unwrap_or("no mail server: mails stay on this machine");
     if !kernel::sabotage::off("gov.subprocessors") {
         add(format!("{server}{region}"), "delivers our mail", "mail".to_owned());
     }
@@ -157,7 +160,7 @@ pub(super) fn inventory(app: &App, stores: &Stores) -> Inventory {
             .collect(),
         collections: collections.collect(),
         people: people.to_vec(),
-        subprocessors: subprocessors(app, stores.mail_host.as_deref()),
+        subprocessors: subprocessors(app, stores),
     }
 }
 

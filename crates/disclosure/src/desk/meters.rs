@@ -10,6 +10,9 @@ use crate::{
     results::{Alarm, Finding, Verdict},
 };
 
+const DAY: i64 = 86_400_000;
+/// What a key service may take to turn a root whose time has come, in milliseconds.
+const GRACE: i64 = DAY;
 const NO_LIST: &str = "this server has no list of known flaws to compare its build with (VOUCHSAFE_ADVISORIES)";
 
 impl Disclosure {
@@ -20,10 +23,23 @@ impl Disclosure {
         if promised("gov.secret_age") {
             alarms.extend(overdue(self, tx, now).await?);
         }
+        if promised("vault.rotation") {
+            alarms.extend(self.old_root(now));
+        }
         if promised("gov.dependency_audit") && self.desk.get().is_some() {
             alarms.extend(self.unaudited(now));
         }
         Ok(alarms)
+    }
+
+    /// A root that is older than keys may be, and that only a person can replace, or that its key service did not turn.
+    fn old_root(&self, now: Time) -> Option<Alarm> {
+        let age = self.app().encryption.rotate.0;
+        let roots = self.vault().roots_known();
+        let old = roots.iter().filter(|root| root.over(now, age + GRACE)).max_by_key(|root| root.days(now))?;
+        let saw = format!("{} days in region {}", old.days(now), old.region);
+        let expected = format!("{} days at most", age / DAY);
+        Some(Alarm::failing("vault.rotation", "reading the age of this server's root keys", &expected, saw))
     }
 
     fn unaudited(&self, now: Time) -> Option<Alarm> {

@@ -11,7 +11,7 @@ mod operator;
 mod pages;
 mod policies;
 mod report;
-mod review;
+pub(crate) mod review;
 mod room;
 mod runs;
 mod secret_age;
@@ -25,7 +25,7 @@ use kernel::{Failure, Rng};
 use route::page::Frame;
 
 pub(crate) use http::routes;
-pub use inventory::Stores;
+pub use inventory::{Stores, Subprocessor};
 pub use policies::{Policy, missing};
 pub use review::{Decisions, Held, Reviewable, Reviewed, departed};
 pub use runs::{Pair, Runs};

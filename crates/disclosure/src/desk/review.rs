@@ -12,12 +12,12 @@ use store::{Batch, Control, Receipt, Tx};
 use tenancy::roster;
 
 use super::sql;
-use crate::{Attestation, Disclosure, Wish};
+use crate::{Attestation, Disclosure, Wish, results::attestation};
 
 /// What a review is signed for.
-pub(super) const CHECK: &str = "gov.access_review";
+pub(crate) const CHECK: &str = "gov.access_review";
 /// The longest that a review counts, in milliseconds: a quarter.
-const QUARTER: i64 = 92 * 86_400_000;
+pub(crate) const QUARTER: i64 = 92 * 86_400_000;
 
 /// A decision about each operator, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct Held {
     /// Its id.
     pub tenant: String,
     /// Its name in addresses.
+    #[serde(skip)]
     pub slug: String,
     /// Role and how many.
     pub roles: BTreeMap<String, i64>,
@@ -75,9 +76,19 @@ impl Reviewable {
     fn holders(&self) -> i64 {
         self.powerful.iter().map(|role| self.of(role).0).sum()
     }
-    /// As it is shown and, with decisions, digested.
+    /// As it is shown.
     #[must_use]
     pub fn json(&self) -> Value {
+        let mut told = self.document();
+        if let Some(tenants) = told.get_mut("tenants").and_then(Value::as_array_mut) {
+            for (tenant, held) in tenants.iter_mut().zip(&self.held) {
+                tenant.as_object_mut().map(|members| members.insert("slug".to_owned(), held.slug.clone().into()));
+            }
+        }
+        told
+    }
+    /// As it is kept and digested: without names of tenants, for it outlives them.
+    fn document(&self) -> Value {
         let line = |o: &Operator| {
             json!({
                 "name": o.name, "reason": o.reason, "owner": o.owner, "added_by": o.added_by,
@@ -161,7 +172,7 @@ impl Disclosure {
         let Decisions { keep, remove } = decisions;
         let document = json!({
             "v": 1, "app": self.app().id, "at": now.to_string(), "by": by,
-            "seen": seen.json(), "kept": keep, "removed": remove,
+            "seen": seen.document(), "kept": keep, "removed": remove,
         })
         .to_string();
         let digest = hex::encode(sha256(document.as_bytes()));
@@ -194,7 +205,8 @@ impl Disclosure {
              {removed}. Holders: {} at {tenants} tenants. SHA-256 of what was reviewed: {digest}",
             seen.holders()
         );
-        let lasts = self.app().operators.review.0.min(QUARTER).min(self.app().attest.default.0);
+        let allowed = attestation::subject(self.app(), self.page(), CHECK).map_or(QUARTER, |(_, longest)| longest);
+        let lasts = self.app().operators.review.0.min(allowed);
         let expires = Some(seen.at.plus(lasts));
         Wish { subject: CHECK.to_owned(), name: by.to_owned(), statement, evidence: None, expires }
     }

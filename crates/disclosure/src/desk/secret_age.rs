@@ -137,28 +137,37 @@ impl Disclosure {
         let key = self.vault().root_key(self.app().regions.first().map_or("", |r| r.id), "secret-age", &[])?;
         let known: Vec<(String, Vec<u8>, Time)> = tx.all(&sql::SECRETS, ()).await?;
         let print = |value: &Secret| hash::hmac_sha256(key.expose(), value.expose()).to_vec();
-        let fresh: Vec<(String, Vec<u8>)> = settings
+        // A value that comes back is as old as it was: taking it out for a start makes nothing younger.
+        let former: Vec<(String, Vec<u8>, Time)> = tx.all(&sql::FORMER, ()).await?;
+        let began = |name: &str, print: &[u8]| {
+            former.iter().find(|(n, p, _)| n == name && p == print).map_or(now, |(.., since)| *since)
+        };
+        let fresh: Vec<(String, Vec<u8>, Time)> = settings
             .iter()
             .map(|s| (s.name.clone(), print(&s.value)))
             .filter(|(name, print)| !known.iter().any(|(n, p, _)| n == name && p == print))
+            .map(|(name, print)| {
+                let since = began(&name, &print);
+                (name, print, since)
+            })
             .collect();
         let gone = known.iter().filter(|(name, ..)| !settings.iter().any(|s| s.name == *name));
         let gone: Vec<String> = gone.map(|(name, ..)| name.clone()).collect();
         let since = |name: &str| known.iter().find(|(n, ..)| n == name).map_or(now, |(.., since)| *since);
         let age = |s: &Setting| {
-            let new = fresh.iter().any(|(name, _)| *name == s.name);
-            Age { name: s.name.clone(), since: if new { now } else { since(&s.name) }, rule: s.rule }
+            let new = fresh.iter().find(|(name, ..)| *name == s.name).map(|(.., since)| *since);
+            Age { name: s.name.clone(), since: new.unwrap_or_else(|| since(&s.name)), rule: s.rule }
         };
         drop(self.ages.set(settings.iter().map(age).collect()));
         if fresh.is_empty() && gone.is_empty() {
             return Ok(None);
         }
         let mut batch = tx.batch::<Control>("secrets");
-        for (name, print) in fresh {
-            batch = batch.any(&sql::SECRET_SEEN, (name, print, now));
+        for (name, print, since) in fresh {
+            batch = batch.any(&sql::SECRET_FORMER, (name.clone(),)).any(&sql::SECRET_SEEN, (name, print, since));
         }
         for name in gone {
-            batch = batch.any(&sql::SECRET_GONE, (name,));
+            batch = batch.any(&sql::SECRET_FORMER, (name.clone(),)).any(&sql::SECRET_GONE, (name,));
         }
         batch.commit().await.map(Some)
     }

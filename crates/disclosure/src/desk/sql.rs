@@ -49,6 +49,11 @@ pub(crate) fn tables() -> Vec<Table> {
             .text("sources")
             .text("record")
             .index(["at"]),
+        Table::control("secret_former", "names and dates only", "never: an old value is as old when it comes back")
+            .text("name")
+            .blob("print")
+            .int("since")
+            .key(2),
         Table::control("departure", "names of the team", "never: the register is kept")
             .text("id")
             .text("name")
@@ -110,6 +115,11 @@ statements! {
     SECRET_SEEN: Change<Control, (String, Vec<u8>, Time)> =
         "INSERT INTO secret_seen (name, print, since) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET print = excluded.print, since = excluded.since";
+    FORMER: Query<Control, (), (String, Vec<u8>, Time)> = "SELECT name, print, since FROM secret_former";
+    /// The value in force is one that was, from now on.
+    SECRET_FORMER: Change<Control, (String,)> =
+        "INSERT INTO secret_former (name, print, since) SELECT name, print, since FROM secret_seen WHERE name = $1
+         ON CONFLICT (name, print) DO NOTHING";
     /// A record of test runs: id, when, by whom, of which sources, its text.
     RECORDED: Change<Control, (Id, Time, String, String, String)> =
         "INSERT INTO test_record (id, at, name, sources, record) VALUES ($1, $2, $3, $4, $5)";

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     str::FromStr as _,
-    sync::{Arc, LazyLock, PoisonError, RwLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError, RwLock},
     time::UNIX_EPOCH,
 };
 
@@ -148,6 +148,8 @@ fn plural(days: i64) -> String {
 pub struct AdvisoryList {
     folder: PathBuf,
     state: RwLock<Arc<Advisories>>,
+    /// When that was written which could not be read: it is not tried again before it changes.
+    unread: Mutex<Option<Time>>,
 }
 
 impl AdvisoryList {
@@ -157,7 +159,7 @@ impl AdvisoryList {
     /// Words for the terminal: the folder is not there or not a list of advisories.
     pub fn open(folder: &Path, now: Time) -> Result<Self, String> {
         let found = advisories(folder, now)?;
-        Ok(Self { folder: folder.to_owned(), state: RwLock::new(Arc::new(found)) })
+        Ok(Self { folder: folder.to_owned(), state: RwLock::new(Arc::new(found)), unread: Mutex::default() })
     }
     /// Compares this build with the list again when it was written since, and once a day; whether it did. What cannot be
     /// read leaves the last comparison, which grows old. Reads the disk: not for an async thread.
@@ -165,11 +167,15 @@ impl AdvisoryList {
     /// # Errors
     /// Words for the log.
     pub fn refresh(&self, now: Time) -> Result<bool, String> {
-        let known = self.now();
-        if written(&self.folder) == Some(known.dated) && now.since(known.scanned) < DAY {
+        let (known, at) = (self.now(), written(&self.folder));
+        let unread = *self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if at == Some(known.dated) && now.since(known.scanned) < DAY || at.is_some() && unread == at {
             return Ok(false);
         }
+        // Noted before: what makes the reader fall over is not read again either.
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = at;
         let found = advisories(&self.folder, now)?;
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
         Ok(true)
     }
@@ -213,10 +219,13 @@ fn advisories(folder: &Path, now: Time) -> Result<Advisories, String> {
     let Some(dated) = dated.filter(|_| listed > 0) else {
         return Err(format!("{}: no advisory in it", folder.display()));
     };
+    if dated > now.plus(DAY) {
+        return Err(format!("{}: written in the future: its age cannot be told", folder.display()));
+    }
     let mut found = Advisories { listed, newest, dated, scanned: now, ..Advisories::default() };
     let hits = match off("gov.dependency_audit") {
         true => Vec::new(),
-        false => database.query_vulnerabilities(lock, &Query::new()),
+        false => database.query_vulnerabilities(lock, &Query::new().withdrawn(false)),
     };
     for hit in hits {
         let date = hit.advisory.date.as_str().to_owned();

@@ -8,6 +8,7 @@ use manifest::{App, CheckKind, Page, PageClaim};
 use serde::{Deserialize, Serialize};
 
 use super::{Verdict, signed};
+use crate::desk::review;
 
 /// Longest statement, in characters.
 const LONGEST: usize = 2000;
@@ -80,15 +81,25 @@ pub(crate) fn words_hash(words: &str) -> String {
 pub(crate) fn subject<'p>(app: &App, page: &'p Page, name: &str) -> Result<(Cow<'p, str>, i64), Failure> {
     let person = |check: &&'static str| manifest::check(check).is_some_and(|c| c.kind == CheckKind::Attested);
     let longest = app.attest.default.0;
+    // What a check's own statement allows, whatever the page says.
+    let capped = |checks: &[&'static str], age: i64| {
+        if checks.contains(&review::CHECK) { age.min(review::QUARTER) } else { age }
+    };
     if let Some(claim) = page.claims.iter().find(|c| c.id == name) {
         if claim.kind != CheckKind::Attested && !claim.checks.iter().any(person) {
             return Err(Failure::field("claim", "probed", "a program proves this promise; nobody signs it"));
         }
-        return Ok((plain(claim).into(), claim.max_age.map_or(longest, |age| age.0)));
+        let age = claim.max_age.map_or(longest, |age| age.0);
+        return Ok((plain(claim).into(), capped(&claim.checks, age)));
     }
     let bound = page.claims.iter().flat_map(|c| &c.checks).find(|check| **check == name);
     match bound.filter(|c| person(c)).and_then(|c| manifest::check(c)) {
-        Some(check) => Ok((check.statement.into(), longest)),
+        Some(check) => {
+            // One signature stands for every promise that names the check: the strictest of them counts.
+            let binding = page.claims.iter().filter(|c| c.checks.contains(&check.id));
+            let age = binding.filter_map(|c| c.max_age).map(|age| age.0).fold(longest, i64::min);
+            Ok((check.statement.into(), capped(&[check.id], age)))
+        }
         None => Err(Failure::field("claim", "unknown", "no promise or check on the page that a person signs")),
     }
 }

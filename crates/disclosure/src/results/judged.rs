@@ -79,7 +79,11 @@ impl State {
     pub(crate) fn known(&self, check: &str) -> Option<&Known> {
         let (seen, alarm) = (self.checks.get(check), self.alarms.get(check));
         match (seen, alarm) {
-            (Some(seen), Some(alarm)) if seen.verdict <= alarm.verdict || seen.verdict == Verdict::NotApplicable => {
+            // A probe that found nothing to test does not outrank a meter that found something wrong.
+            (Some(seen), Some(alarm)) if seen.verdict <= alarm.verdict => Some(seen),
+            (Some(seen), Some(alarm))
+                if seen.verdict == Verdict::NotApplicable && alarm.verdict != Verdict::Failing =>
+            {
                 Some(seen)
             }
             (_, Some(alarm)) => Some(alarm),

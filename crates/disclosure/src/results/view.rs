@@ -91,8 +91,8 @@ impl Disclosure {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&view));
         Ok(view)
     }
-    /// Something was published.
-    pub(crate) fn forget(&self) {
+    /// What the page shows has changed: it is read anew.
+    pub fn forget(&self) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

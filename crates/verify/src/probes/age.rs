@@ -18,6 +18,7 @@ use crate::{
 pub(super) const PROBES: &[Probe] = &[probe!("gov.secret_age", Together, secret_age)];
 
 const CHECK: &str = "gov.secret_age";
+const ELSEWHERE: &str = "a declared secret lies in a file or a key service, where the prober cannot replace it";
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
@@ -95,6 +96,9 @@ impl<'s> Other<'s> {
             return broken(did, words(wanted), words(&red));
         }
         let shown = self.shown().await?;
+        if shown.is_empty() {
+            return unclear("no promise of the page shows the verdict of this check");
+        }
         let failing = shown.iter().filter(|v| *v == "failing").count();
         let all = if wanted.is_empty() { 0 } else { shown.len() };
         if failing != all {
@@ -134,6 +138,8 @@ fn variable(from: &Pointer) -> Option<&str> {
 /// Declared secrets, and which of them a departure reaches: their names and variables.
 struct Declared<'a> {
     names: BTreeSet<&'a str>,
+    /// Those in files and key services, which the probe cannot change.
+    elsewhere: BTreeSet<&'a str>,
     leaving: BTreeMap<&'a str, &'a str>,
     mail: Option<(&'a str, &'a str, i64)>,
 }
@@ -145,6 +151,7 @@ impl<'a> Declared<'a> {
         let mail = given().find(|(s, _)| s.from == app.mail.smtp);
         Self {
             names: given().map(|(s, _)| s.id).collect(),
+            elsewhere: app.secrets.iter().filter(|s| variable(&s.from).is_none()).map(|s| s.id).collect(),
             leaving: leaving.collect(),
             mail: mail.map(|(s, v)| (s.id, v, s.max_age.map_or(365 * DAY, |age| age.0))),
         }
@@ -154,12 +161,25 @@ impl<'a> Declared<'a> {
 async fn secret_age(scene: &Scene) -> Outcome {
     let declared = Declared::of(&scene.app);
     if declared.leaving.is_empty() && declared.mail.is_none() {
-        return Err(Miss::Absent("the manifest declares no secret that ages"));
+        return Err(match declared.elsewhere.is_empty() {
+            true => Miss::Absent("the manifest declares no secret that ages"),
+            false => Miss::Unbuilt(ELSEWHERE),
+        });
+    }
+    if let Some((name, _, longest)) = declared.mail
+        && longest > 365 * DAY
+    {
+        return broken(
+            "reading the longest age of the mail key",
+            "365 days",
+            format!("{name}: {} days", longest / DAY),
+        );
     }
     let mut other = Other::start(scene).await?;
     let begun = std::time::Instant::now();
     let public = other.public().await?;
-    let names: BTreeSet<&str> = public.keys().map(String::as_str).collect();
+    let mut names: BTreeSet<&str> = public.keys().map(String::as_str).collect();
+    names.retain(|name| !declared.elsewhere.contains(name));
     if names != declared.names || public.values().any(|t| t.days != 0 || t.state == "overdue") {
         return broken(
             "reading the ages after a first start",
@@ -187,6 +207,9 @@ async fn secret_age(scene: &Scene) -> Outcome {
         n => evidence.count("red 7 days after somebody left", n).count("red once all were replaced", 0),
     };
     other.instance.stop().await;
+    if !declared.elsewhere.is_empty() {
+        return Err(Miss::Unbuilt(ELSEWHERE));
+    }
     Ok(match declared.mail {
         Some((_, _, age)) => evidence.count("days until the mail key is red", usize::try_from(age / DAY).unwrap_or(0)),
         None => evidence,

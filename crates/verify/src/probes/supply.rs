@@ -29,6 +29,8 @@ const DAY: i64 = 86_400_000;
 /// Days that a list counts, and that a flaw may stay open.
 const FRESH: i64 = 7;
 const OPEN: i64 = 30;
+/// Days in which somebody finds a flaw somewhere: an older newest entry is a list that nobody keeps.
+const QUARTER: i64 = 92;
 const PATH: &str = "/trust/advisories.json";
 
 /// A list of the probe's own.
@@ -98,7 +100,8 @@ impl Told {
     }
     /// Days since a moment it names.
     fn days_since(&self, now: Time, pointer: &str) -> i64 {
-        let at = self.0.pointer(pointer).and_then(Value::as_str).and_then(Time::parse);
+        let text = self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let at = Time::parse(&if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() });
         at.map_or(i64::MAX, |at| now.since(at).div_euclid(DAY))
     }
     fn flaws(&self) -> Vec<(String, String)> {
@@ -123,11 +126,15 @@ async fn parts(client: &Client) -> Result<Vec<(String, String)>, Miss> {
 async fn dependency_audit(scene: &Scene) -> Outcome {
     match scene.stage.instance.place {
         Place::Live => live(scene).await,
-        Place::Own => planted(scene).await,
+        // That the audit works is one thing, that this build was compared with a real list another.
+        Place::Own => {
+            let worked = planted(scene).await?;
+            live(scene).await.map(|own| worked.and(own))
+        }
     }
 }
 
-/// What anybody reads on a server that people use.
+/// What anybody reads.
 async fn live(scene: &Scene) -> Outcome {
     let client = scene.stage.client(&scene.stage.apex(), "");
     let (told, parts) = (Told::read(&client).await?, parts(&client).await?);
@@ -141,6 +148,14 @@ async fn live(scene: &Scene) -> Outcome {
             format!("GET {PATH}"),
             format!("a scan and a list of at most {FRESH} days"),
             format!("{scanned}"),
+        );
+    }
+    let newest = told.days_since(now, "/list/newest_entry");
+    if newest > QUARTER {
+        return broken(
+            format!("GET {PATH}"),
+            format!("a list whose newest entry is of the last {QUARTER} days"),
+            format!("{newest} days"),
         );
     }
     let flaws = told.flaws();

@@ -75,8 +75,8 @@ fn deciding(seen: &Reviewable, mishap: Option<&Mishap>) -> Markup {
                         .value(kept(&field)).error(mishap.and_then(|m| m.error(&field))))
                 }
             }
-            p.small.muted { "Keeping somebody does not move their last day. Whoever is removed loses their session here and the command line at once; \
-                             the secrets that they could have seen are then due for replacement." }
+            p.small.muted { "Keeping somebody does not move their last day. Whoever is removed loses their session here, and their name at the command line, at once; \
+                             take the service's account on the machine from them too. Secrets that they could have seen are then due for replacement." }
             div.actions { (Button::submit("Sign the review under my name").primary()) }
         },
     )

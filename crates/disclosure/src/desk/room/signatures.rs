@@ -193,6 +193,9 @@ pub(super) async fn sign(d: Arc<Disclosure>, call: Changing<Signing>) -> Result<
     let Actor::Operator(name) = who.actor() else { return Err(Failure::NotFound) };
     let (now, name) = (who.at(), name.to_string());
     let Signing { subject, statement, evidence, expires } = call.input;
+    if !d.page().claims.iter().any(|claim| claim.id == subject && signable(claim)) {
+        return Err(Failure::NotFound);
+    }
     let (_, longest) = attestation::subject(d.app(), d.page(), &subject)?;
     let last = now.plus(longest);
     // A form's text ends its lines as it likes; a statement is one paragraph.
