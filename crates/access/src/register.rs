@@ -300,7 +300,13 @@ mod tests {
             Some(Failure::NotFound)
         );
         assert_eq!(access.standing("bob", now()).await, Ok(Standing::Unknown));
-        remove(batch("operator.removed"), "ann", "ann", now()).commit().await.unwrap();
+        // The last one in force stays, until their day comes.
+        assert!(matches!(
+            remove(batch("operator.removed"), "ann", "ann", now()).commit().await,
+            Err(Failure::Conflict(_))
+        ));
+        assert!(access.standing("ann", now()).await.unwrap().acts());
+        clock.advance(5 * DAY);
         assert_eq!(access.standing("ann", now()).await, Ok(Standing::Deserted));
     }
 

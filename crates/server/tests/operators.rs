@@ -111,11 +111,21 @@ async fn the_register_decides_who_acts_at_the_socket() {
         assert!(why.contains("canaries alone"), "{what}: {why}");
     }
     order(&house, "verify", json!({"do": "tenant.delete", "tenant": made["ok"]["id"]})).await.unwrap();
-    // Who is removed is out, and an empty register does not open again.
+    // Who is removed is out; the last one in force stays until their day comes, and then anybody may begin again.
     order(&house, "ann", newcomer("bob", 9)).await.unwrap();
     order(&house, "ann", json!({"do": "operator.remove", "name": "bob"})).await.unwrap();
     order(&house, "bob", json!({"do": "status"})).await.unwrap_err();
+    let why = order(&house, "ann", json!({"do": "operator.remove", "name": "ann"})).await.unwrap_err();
+    assert!(why.contains("add somebody first"), "{why}");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let soon = kernel::Time(i64::try_from(now).unwrap() + 2_000).to_string();
+    let mut cal = newcomer("cal", 9);
+    let line = cal["newcomer"].as_object_mut().unwrap();
+    line.remove("days");
+    line.insert("expires".into(), soon.into());
+    order(&house, "ann", cal).await.unwrap();
     order(&house, "ann", json!({"do": "operator.remove", "name": "ann"})).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
     assert!(order(&house, "ann", json!({"do": "status"})).await.unwrap_err().contains("nobody"));
     let back = order(&house, "ann", newcomer("test", 9)).await.unwrap();
     assert!(back["note"].as_str().unwrap().contains("anybody may add"));
@@ -124,7 +134,7 @@ async fn the_register_decides_who_acts_at_the_socket() {
     let count = |action: &str, actor: &str| {
         leaves.iter().filter(|l| l["action"] == action && l["actor"] == format!("operator/{actor}")).count()
     };
-    assert_eq!((count("operator.added", "ann"), count("operator.removed", "ann")), (3, 2));
+    assert_eq!((count("operator.added", "ann"), count("operator.removed", "ann")), (4, 2));
     assert!(count("access.refused", "eve") >= 7 && count("access.refused", "verify") >= 8);
 }
 

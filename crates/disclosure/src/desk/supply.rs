@@ -258,6 +258,12 @@ mod tests {
         assert!(parts.iter().any(|p| p["purl"].as_str().unwrap().starts_with("pkg:cargo/hyper@1")));
     }
 
+    /// After anything that a test has written.
+    fn soon() -> Time {
+        let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        Time(i64::try_from(now).unwrap() + 60_000)
+    }
+
     fn plant(folder: &Path, id: &str, package: &str, patched: &str) {
         let at = folder.join("crates").join(package);
         fs::create_dir_all(&at).unwrap();
@@ -274,11 +280,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         plant(folder.path(), "RUSTSEC-2026-0001", "hyper", "\">= 99.0.0\"");
         plant(folder.path(), "RUSTSEC-2026-0002", "serde", "\">= 0.9.0\"");
-        let found = advisories(folder.path(), Time::parse("2026-01-04T00:00:00Z").unwrap()).unwrap();
+        let now = soon();
+        let found = advisories(folder.path(), now).unwrap();
         assert_eq!((found.listed, found.open.len(), found.newest.as_str()), (2, 1, "2026-01-02"));
         assert!(found.open[0].part.starts_with("hyper 1"));
-        assert_eq!(found.oldest(found.scanned), Some(3));
-        assert!(advisories(&folder.path().join("nothing"), Time(0)).is_err());
+        let published = Time::parse("2026-01-01T00:00:00Z").unwrap();
+        assert_eq!(found.oldest(found.scanned), Some(now.since(published) / DAY));
+        assert!(advisories(&folder.path().join("nothing"), now).is_err());
+        // A clock that lags behind the list says nothing about its age.
+        assert!(advisories(folder.path(), published).unwrap_err().contains("future"));
     }
 
     #[test]
@@ -298,16 +308,16 @@ mod tests {
     fn a_list_that_was_written_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         plant(folder.path(), "RUSTSEC-2026-0002", "serde", "\">= 0.9.0\"");
-        let list = AdvisoryList::open(folder.path(), Time(0)).unwrap();
-        assert_eq!((list.now().open.len(), list.refresh(Time(1))), (0, Ok(false)));
+        let list = AdvisoryList::open(folder.path(), soon()).unwrap();
+        assert_eq!((list.now().open.len(), list.refresh(soon())), (0, Ok(false)));
         plant(folder.path(), "RUSTSEC-2026-0001", "hyper", "\">= 99.0.0\"");
         let file =
             fs::File::options().write(true).open(folder.path().join("crates/hyper/RUSTSEC-2026-0001.md")).unwrap();
         let later = file.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(2);
         file.set_modified(later).unwrap();
-        assert_eq!((list.refresh(Time(1)), list.now().open.len()), (Ok(true), 1));
-        assert_eq!((list.refresh(Time(2)), list.refresh(Time(DAY + 2))), (Ok(false), Ok(true)));
+        assert_eq!((list.refresh(soon()), list.now().open.len()), (Ok(true), 1));
+        assert_eq!((list.refresh(soon()), list.refresh(soon().plus(DAY + 1))), (Ok(false), Ok(true)));
         fs::remove_dir_all(folder.path().join("crates")).unwrap();
-        assert!(list.refresh(Time(3)).is_err() && list.now().open.len() == 1);
+        assert!(list.refresh(soon()).is_err() && list.now().open.len() == 1);
     }
 }

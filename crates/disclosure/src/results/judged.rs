@@ -158,7 +158,8 @@ mod tests {
             (Verdict::Proven, Verdict::Failing, Verdict::Failing),
             (Verdict::Proven, Verdict::Unproven, Verdict::Unproven),
             (Verdict::Failing, Verdict::Unproven, Verdict::Failing),
-            (Verdict::NotApplicable, Verdict::Failing, Verdict::NotApplicable),
+            (Verdict::NotApplicable, Verdict::Unproven, Verdict::NotApplicable),
+            (Verdict::NotApplicable, Verdict::Failing, Verdict::Failing),
         ] {
             assert_eq!(after(seen(was), says), becomes);
         }
