@@ -139,7 +139,8 @@ impl Side {
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).await?;
         let answer: Value = serde_json::from_str(&line).unwrap_or_default();
-        answer.get("ok").cloned().ok_or_else(|| Miss::Unclear("the admin socket of a start refused".to_owned()))
+        let why = || answer.get("error").and_then(Value::as_str).unwrap_or("the admin socket of a start refused");
+        answer.get("ok").cloned().ok_or_else(|| Miss::Unclear(why().chars().take(200).collect()))
     }
 }
 
