@@ -1,7 +1,7 @@
 // What people come for, done as they do it: by forms and mails, once with script and once without.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { enter, launch, mail, mails, open, serve } from './harness.mjs';
+import { enter, launch, mail, mails, open, serve, shoot, sound } from './harness.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -156,4 +156,35 @@ describe('kwestra', () => {
     await page.goto(`${base}/console/roles`);
     assert.equal(await page.locator('input[type=password]').count(), 0);
   }));
+
+  for (const javaScriptEnabled of [true, false]) {
+    test(`a client reads an invoice by link and PIN, script ${javaScriptEnabled}`, () => visit({ javaScriptEnabled }, async (page) => {
+      const [tenant] = server.tenants;
+      const base = await enter(page, tenant, tenant.members[0].email);
+      await page.goto(`${base}/console/collections/invoices`);
+      await page.locator('main tbody a').first().click();
+      await page.getByRole('link', { name: 'Share by link' }).click();
+      await page.getByRole('button', { name: 'Make the link' }).waitFor();
+      if (javaScriptEnabled) await sound(page, 'what a link will show');
+      await shoot(page, 'share-ask');
+      await page.getByRole('button', { name: 'Make the link' }).click();
+      await page.getByText('The link is made.').waitFor();
+      if (javaScriptEnabled) await sound(page, 'a link, shown once');
+      await shoot(page, 'share-made');
+      const [url, pin] = await page.locator('main dd code').allTextContents();
+      const client = await open(browser, { javaScriptEnabled });
+      try {
+        await client.goto(url);
+        await client.fill('input[name=pin]', pin === '000000' ? '000001' : '000000');
+        await submit(client);
+        await client.getByText('The PIN is wrong.').first().waitFor();
+        await client.fill('input[name=pin]', pin);
+        await submit(client);
+        await client.getByRole('heading', { name: /^An invoice/ }).waitFor();
+        assert.deepEqual(client.complaints, []);
+      } finally {
+        await client.context().close();
+      }
+    }));
+  }
 });

@@ -3,14 +3,14 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use encryption::hash::{Sha256, sha256};
 use http::StatusCode;
-use kernel::{Failure, FieldSet, Home, Outcome, Rng, Time, Write};
+use kernel::{Failure, FieldSet, Grant, Home, Outcome, Reason, Rng, Time, Write};
 use manifest::{Kind, Share, Target};
 use route::Reply;
 use serde_json::json;
 use store::{Batch, Own, Receipt, Tx, Value};
 
 use crate::{
-    answer::View,
+    answer::{self, View},
     json, seal,
     shelf::{Records, Shelf},
     sql::{self, Layout},
@@ -21,12 +21,12 @@ const ATTEMPTS: i64 = 10;
 /// Parts shown.
 const PARTS: i64 = 200;
 
-/// A new link.
+/// A new link. Its maker sees token and PIN once.
 pub(crate) struct Link {
     id: String,
     token: String,
-    pin: Option<String>,
-    expires: Time,
+    pub(crate) pin: Option<String>,
+    pub(crate) expires: Time,
 }
 
 impl Link {
@@ -56,12 +56,16 @@ impl Link {
         batch.any(&sql::SHARE_SWEEP, (now.plus(-86_400_000).0,)).rows(1, &sql::SHARE_ADD, args)
     }
 
-    /// What its maker is told, once.
+    /// Its address for people: a page that asks for the PIN.
+    pub(crate) fn page(&self, home: &Home) -> String {
+        format!("{}/shared/{}", home.url, self.token)
+    }
+
+    /// What its maker is told.
     pub(crate) fn told(&self, home: &Home) -> serde_json::Value {
         json!({
             "url": format!("{}/api/v1/shares/{}", home.url, self.token),
-            // For people: a page that asks for the PIN.
-            "page": format!("{}/shared/{}", home.url, self.token),
+            "page": self.page(home),
             "token": self.token,
             "pin": self.pin,
             "expires_at": self.expires.to_string(),
@@ -197,19 +201,30 @@ async fn rows(
     Ok((seal::fill(records, shelf, home, out, holes).await?, count))
 }
 
-/// A link made by somebody who may read the record.
+/// Whether a grant reads everything of the record that a link would show: a link shows no more than its maker sees.
+pub(crate) fn within(share: &Share, shelf: &Shelf, grant: &Grant) -> bool {
+    let readable = answer::readable(shelf, grant);
+    share.shows.first().is_some_and(|(_, fields)| fields.iter().all(|at| readable.has(*at)))
+}
+
+/// A link made by somebody who may read the record, in everything that the link shows of it.
+///
+/// # Errors
+/// `NotFound`; `Refused`.
 pub(crate) async fn create(
     records: &Records,
     share: &Share,
     tx: Tx<Write>,
     record: &str,
-) -> Result<(Receipt, serde_json::Value), Failure> {
+) -> Result<(Receipt, Link), Failure> {
     let shelf = share.shows.first().and_then(|(at, _)| records.shelf(*at)).ok_or(Failure::NotFound)?;
     crate::write::before(shelf, &tx, record).await?;
+    if !within(share, shelf, tx.permit().reach()) {
+        return Err(Failure::Refused(Reason::NotGranted));
+    }
     let principal = tx.permit().principal();
-    let (now, home, me) = (principal.at(), principal.home().clone(), Value::from(principal.user()));
+    let (now, me) = (principal.at(), Value::from(principal.user()));
     let link = Link::new(share, records.rng.as_ref(), now);
     let batch = link.add(tx.batch::<Own>(format!("{}/{record}", shelf.def.id)), share, record, &me, now);
-    let receipt = batch.commit().await?;
-    Ok((receipt, link.told(&home)))
+    Ok((batch.commit().await?, link))
 }

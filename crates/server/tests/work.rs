@@ -296,6 +296,11 @@ async fn a_guest_orders_and_follows_the_order() {
     assert_eq!(shown, ["number", "status", "total"], "{seen}");
     assert!(!seen.to_string().contains("Ole") && !seen.to_string().contains("no dill"), "{seen}");
     house.tenant(1).with("x-pin", pin).get(&share).await.problem(404);
+    // Nobody shows others what they may not see themselves: a kitchen reads orders without their totals.
+    let kitchen = house.member(0, "kitchen").await;
+    let wanted = json!({"record": kitchen.list("orders").await[0]["id"]});
+    kitchen.post("/api/v1/shares/receipt", &wanted).await.problem(403);
+    owner.post("/api/v1/shares/receipt", &wanted).await.is(201);
     // Ten wrong guesses, and the link is closed, from wherever they come and however fast.
     let tries: Vec<_> = (0..40)
         .map(|n| {

@@ -157,7 +157,8 @@ async fn places(desk: &Means, call: &Asking<Ask<()>>) -> Result<Screen, Failure>
     let lead = html! { "Choose where to go." };
     let screen = Screen::new(format!("Your {plural}"), "/console").lead(lead).body(body);
     let screen = if open {
-        screen.actions(Button::link(format!("Open a {}", app.tenant.noun), "/sign-up").render())
+        screen
+            .actions(Button::link(format!("Open {}", route::page::with_article(&app.tenant.noun)), "/sign-up").render())
     } else {
         screen
     };

@@ -107,7 +107,7 @@ fn foot(a: &Authentication, who: &Principal) -> Markup {
     html! {
         @if forgot { p { a href="/forgot" { "Forgot your password?" } } }
         @if own && house && a.app.tenant.sign_up == SignUp::Open {
-            p { "New here? " a href="/sign-up" { "Open a " (a.app.tenant.noun) } "." }
+            p { "New here? " a href="/sign-up" { "Open " (route::page::with_article(&a.app.tenant.noun)) } "." }
         } @else if own {
             p { "No account? Ask whoever runs your " (a.app.tenant.noun) " for an invitation." }
         }

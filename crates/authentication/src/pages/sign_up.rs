@@ -32,7 +32,10 @@ fn page(a: &Authentication, who: &Principal, mishap: Option<&Mishap>) -> Html {
     };
     let foot = html! { p { "Have an account? " a href="/sign-in" { "Sign in" } "." } };
     let checks = ["auth.email_verify", "auth.password_hash", "tenant.reserved_names", "tenant.region_pin"];
-    let card = Card::new(format!("Open a {noun}"), body).notice(told(mishap)).foot(foot).protects(&checks);
+    let card = Card::new(format!("Open {}", route::page::with_article(noun)), body)
+        .notice(told(mishap))
+        .foot(foot)
+        .protects(&checks);
     a.frame.card(who.home(), card)
 }
 

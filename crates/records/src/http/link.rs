@@ -75,8 +75,9 @@ async fn make(of: Arc<Of<Share>>, call: Changing<Pieces>) -> Result<Done<Reply>,
     }
     let record = given.get("record").and_then(|v| v.as_str()).filter(|t| t.parse::<kernel::Id>().is_ok());
     let record = record.ok_or_else(|| Failure::field("record", "type", "expected: a record's id"))?;
-    let (receipt, body) = share::create(&of.records, &of.def, call.tx, record).await?;
-    Ok(Done::created(receipt, Reply::json(StatusCode::CREATED, body.to_string())))
+    let home = Arc::clone(call.tx.permit().principal().home());
+    let (receipt, link) = share::create(&of.records, &of.def, call.tx, record).await?;
+    Ok(Done::created(receipt, Reply::json(StatusCode::CREATED, link.told(&home).to_string())))
 }
 
 /// By its token; the PIN in the query or, so that it stays out of histories, in the header `x-pin`.

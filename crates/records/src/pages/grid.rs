@@ -357,16 +357,19 @@ impl<'g> Grid<'g> {
 fn teach(room: &Room, create: bool) -> String {
     let (app, shelf) = (room.app(), room.shelf());
     let (one, many) = (words::small(&shelf.def.label), words::plural(&words::small(&shelf.def.label)));
-    let mut said = Vec::new();
+    let (mut said, a) = (Vec::new(), words::great(&words::with_article(&one)));
     if let Some(parent) = shelf.def.part_of.and_then(|(at, _)| app.collections.get(at)) {
-        said.push(format!("A {one} belongs to a {} and shares its rights.", words::small(&parent.label)));
+        said.push(format!(
+            "{a} belongs to {} and shares its rights.",
+            words::with_article(&words::small(&parent.label))
+        ));
     }
     let sent = app.submissions.iter().any(|s| s.creates == shelf.at);
     if sent {
         said.push(format!("Visitors send {many} themselves; they appear here as they arrive."));
     }
     if shelf.def.drafts {
-        said.push(format!("A {one} starts as a draft and is public once it is published."));
+        said.push(format!("{a} starts as a draft and is public once it is published."));
     }
     if shelf.def.append_only {
         said.push("What is written here is never changed or deleted.".to_owned());

@@ -12,6 +12,7 @@ mod erase;
 mod form;
 mod grid;
 mod label;
+mod link;
 mod look;
 mod record;
 mod save;
@@ -80,6 +81,7 @@ pub fn section(records: &Arc<Records>, access: &Arc<Access>, frame: &Arc<Frame>)
         routes.extend(changes(&room));
         routes.extend(actions(&room));
         routes.extend(files(&room));
+        routes.extend(shares(&room));
         routes.extend(transfer::routes(&room));
     }
     Section { routes, ..Section::default() }
@@ -133,6 +135,19 @@ fn actions(room: &Arc<Room>) -> Vec<Route> {
             post(plan.def.audit, with(&stage, act::act)).taking(Intake::Whole(FORM)).redrawn(with(&stage, act::again));
         routes.push(Route { path: path.clone(), action, tier: "api", serve: get(with(&stage, act::ask)) });
         routes.push(Route { path, action, tier: plan.def.limit, serve });
+    }
+    routes
+}
+
+fn shares(room: &Arc<Room>) -> Vec<Route> {
+    let (place, action) = (place(room.shelf()), may(room.shelf().def.id, "read"));
+    let mut routes = Vec::new();
+    for share in link::of(room) {
+        let lending = Arc::new(link::Lending { room: Arc::clone(room), share: share.clone() });
+        let path = format!("{place}/{{id}}/shares/{}", share.id);
+        let make = post("share.created", with(&lending, link::make)).redrawn(with(&lending, link::again));
+        routes.push(Route { path: path.clone(), action, tier: "api", serve: get(with(&lending, link::ask)) });
+        routes.push(Route { path, action, tier: "api", serve: make });
     }
     routes
 }

@@ -16,7 +16,7 @@ use super::{
     children::{self, Children},
     deeds::{self, Deed},
     label::{self, Names},
-    look,
+    link, look,
     look::{Look, Place},
     member, text, trail, upload, words,
 };
@@ -94,7 +94,10 @@ impl Paper<'_> {
             .wide()
             .crumb(words::plural(&shelf.def.label), place)
             .lead(self.lead())
-            .actions(deeds::buttons(deeds, &home, self.version))
+            .actions(html! {
+                (deeds::buttons(deeds, &home, self.version))
+                (link::buttons(room, self.who, &home))
+            })
             .protects(&["access.matrix", "tenant.isolation", "audit.coverage"])
             .body(html! {
                 div.record {

@@ -103,7 +103,7 @@ async fn question(door: &Door, tx: &Tx<kernel::Read>, token: &str, mishap: Optio
     let title = if over {
         "Shared with you".to_owned()
     } else {
-        format!("{} shared a {} with you", home.name, words::small(label))
+        format!("{} shared {} with you", home.name, words::with_article(&words::small(label)))
     };
     Ok(door.frame.card(home, Card::new(title, body).over("").notice(notice).protects(PROTECTS)))
 }
@@ -165,7 +165,10 @@ fn paper(door: &Door, home: &Home, share: &Share, opened: &Opened) -> Result<Htm
         @for part in parts { (part) }
         p.small.muted { "The link that showed this works until " (Stamp(until.0)) "." }
     };
-    let card = Card::new(format!("A {label} from {}", home.name), body).over("").wide().protects(PROTECTS);
+    let card = Card::new(format!("{} from {}", words::great(&words::with_article(&label)), home.name), body)
+        .over("")
+        .wide()
+        .protects(PROTECTS);
     Ok(door.frame.card(home, card))
 }
 

@@ -2,7 +2,7 @@
 
 use kernel::FieldSet;
 use manifest::{App, Collection, Guard, Kind, Literal, Operand, Test};
-pub(crate) use route::page::plural;
+pub(crate) use route::page::{plural, with_article};
 
 /// `sent_out` as `Sent out`.
 pub(crate) fn human(name: &str) -> String {
@@ -37,6 +37,12 @@ pub(crate) fn small(label: &str) -> String {
         return label.to_owned();
     }
     first.map(|f| f.to_lowercase().chain(label.chars().skip(1)).collect()).unwrap_or_default()
+}
+
+/// With a great first letter.
+pub(crate) fn great(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|f| f.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// What a guard wants, in words; nothing of a field that may not be read.

@@ -22,7 +22,7 @@ pub use field::Field;
 pub use form::{confirm, form, form_files, form_get};
 pub use frame::Frame;
 pub use notice::{Empty, Notice, Tag, Tone};
-pub use plural::plural;
+pub use plural::{plural, with_article};
 pub use screen::Screen;
 pub use table::{Pager, facts, table_region, tabs};
 pub use time::Stamp;
