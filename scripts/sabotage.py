@@ -93,7 +93,8 @@ def record(args, began, seen):
     """Both runs of each check: with its control off as just seen, with it on by the program that has no switches."""
     plain = identity(args.plain)
     on = {app: checks_of(verify(args.plain, app, "")[1]) for app in sorted({app for _, app, _ in seen})}
-    pairs = {check: {"on": on[app].get(check, "unproven"), "off": off, "app": app} for check, app, off in seen}
+    told = lambda off: "inconclusive" if off == "no report" else off
+    pairs = {check: {"on": on[app].get(check, "unproven"), "off": told(off), "app": app} for check, app, off in seen}
     reasons = {row["check"]: row["why"] for row in table("unswitched.tsv")}
     told = {"version": plain["version"], "sources": plain["sources"], "began": began, "ended": now(), "checks": pairs, "unswitched": reasons}
     args.record.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
@@ -154,7 +155,7 @@ def matrix(args):
         red = sorted(c for c in changed if now[c] == "failing")
         unclear = sorted(changed - set(red))
         alien = [c for c in red if c != check and needs.get((check, c)) != "failing"]
-        alien += [f"{c} ({now[c]})" for c in unclear if (check, c) not in needs]
+        alien += [f"{c} ({now[c]})" for c in unclear if needs.get((check, c)) != now[c]]
         fine = check in red and not alien
         wrong += not fine
         what = "its own stays green" if check not in red else f"also {' '.join(alien)}" if alien else ""

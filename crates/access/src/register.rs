@@ -148,9 +148,9 @@ impl Newcomer {
     /// `Invalid` for what is missing, too long, or a day that is over or too far away.
     fn checked(&self, now: Time) -> Result<(), Failure> {
         // What is typed after `--as` and read in logs: one spelling, no look-alikes.
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._@-".contains(&b);
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._@+-".contains(&b);
         if !(1..=NAME).contains(&self.name.len()) || !self.name.bytes().all(plain) {
-            return Err(Failure::field("name", "letters", "1 to 64 of a-z, 0-9 and . _ @ -"));
+            return Err(Failure::field("name", "letters", "1 to 64 of a-z, 0-9 and . _ @ + -"));
         }
         text("owner", &self.owner, 1, 100)?;
         if self.name == PROBER {

@@ -198,3 +198,10 @@ pub fn serve(settings: vouchsafe::Settings, read: Read) -> Result<ExitCode, Exit
         Err(words) => Err(screen::refuse(&words)),
     }
 }
+
+/// The environment; what is no text in it is left out, as if it were not there.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -358,12 +358,6 @@ enum PageFormat {
     Html,
 }
 
-/// The environment, read once for the whole program.
-fn environment() -> HashMap<String, String> {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-    std::env::vars().collect()
-}
-
 pub fn data_of(app: &Path, data: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
     match data {
         Some(data) => Ok(data),
@@ -489,7 +483,7 @@ impl Serve {
             Some(Some((cert, key))) => Some((PathBuf::from(cert), PathBuf::from(key))),
             Some(None) => return Err(screen::refuse("--tls: CERT,KEY are expected, two files with a comma between")),
         };
-        let environment = environment();
+        let environment: HashMap<String, String> = app::environment().collect();
         let settings = vouchsafe::Settings {
             sources: app::SOURCES,
             data: self.data.unwrap_or_else(|| PathBuf::from("data").join(read.app.id)),

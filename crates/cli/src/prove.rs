@@ -52,7 +52,8 @@ fn judged(
     database: Option<String>,
 ) -> Result<Report, ExitCode> {
     let binary = std::env::current_exe().map_err(|e| screen::refuse(&format!("this program's own path: {e}")))?;
-    let setup = Setup { binary, folder: folder.to_owned(), app: Arc::clone(app), database };
+    let variables = Arc::new(app::environment().collect());
+    let setup = Setup { binary, folder: folder.to_owned(), app: Arc::clone(app), database, variables };
     let options = Options { setup, page, only, now: now() };
     app::runtime()?.block_on(verify::run(options)).map_err(|words| screen::refuse(&words))
 }

@@ -41,7 +41,8 @@ pub fn run(folder: &Path) -> Result<ExitCode, ExitCode> {
         _ => std::env::current_exe(),
     };
     let binary = binary.map_err(|e| said(&format!("this program's own path: {e}")))?;
-    let setup = verify::Setup { binary, folder: folder.to_owned(), app: Arc::new(app), database: None };
+    let variables = Arc::new(order.variables.clone());
+    let setup = verify::Setup { binary, folder: folder.to_owned(), app: Arc::new(app), database: None, variables };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| said(&format!("threads: {e}")))?;
     let now = vouchsafe::Machine::default().now();

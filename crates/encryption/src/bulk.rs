@@ -14,7 +14,7 @@ use crate::{
     Region, Vault,
     blob::{self, Blob},
     derive::{Key, derive},
-    keyfile,
+    keyfile::{self, Owner},
     kms::Binding,
     tenant_key::{unwrap, wrap_new},
     vault::{Inner, house_of, unopened},
@@ -56,14 +56,17 @@ impl BulkKeys {
         let (id, second) = (house_of(first.id), beside(&folder));
         // Before anything is opened or sealed under the wrong house key.
         for place in [&folder, &second] {
-            for known in keyfile::houses(place)? {
-                if regions.iter().all(|region| region.id != known) {
-                    let words = format!(
-                        "encryption: this folder holds keys of region {known}, which is not served here: give this node a \
-                         folder of its own (VOUCHSAFE_REGION), or name the region in app.toml again"
-                    );
-                    return Err(Failure::Internal(words.into()));
-                }
+            let mut other = foreign(&regions, keyfile::regions(place, Owner::House)?);
+            // A region that was given up leaves its house key. What was opened by it, and tenants' data, need it.
+            if !other.is_empty() && keyfile::read(place, id, 1)?.is_some() {
+                other = foreign(&regions, keyfile::regions(place, Owner::Tenants)?);
+            }
+            if let Some(known) = other.first() {
+                let words = format!(
+                    "encryption: this folder holds keys of region {known}, which is not served here: give this node a \
+                     folder of its own (VOUCHSAFE_REGION), or name the region in app.toml again"
+                );
+                return Err(Failure::Internal(words.into()));
             }
         }
         let stored = || -> Result<_, Failure> { Ok(keyfile::read(&folder, id, 1)?.or(keyfile::read(&second, id, 1)?)) };
@@ -165,6 +168,12 @@ fn place(tenant: TenantId, what: Bulk) -> (String, &'static str, String) {
         Bulk::Database => (tenant.to_string(), "database", String::new()),
         Bulk::Object(id) => (tenant.to_string(), "object", id.to_string()),
     }
+}
+
+/// Those of the regions that are not served here.
+fn foreign(served: &[Region], mut known: Vec<String>) -> Vec<String> {
+    known.retain(|known| served.iter().all(|region| region.id != *known));
+    known
 }
 
 /// `keys` -> `keys-house`.

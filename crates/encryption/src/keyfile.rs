@@ -56,8 +56,8 @@ pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, 
     found.filter_map(Result::transpose).collect()
 }
 
-/// Regions that have a house key here: those made at the beginning of time, before any tenant.
-pub(crate) fn houses(folder: &Path) -> Result<Vec<String>, Failure> {
+/// Regions that have keys here: of houses, made at the beginning of time before any tenant, or of tenants.
+pub(crate) fn regions(folder: &Path, of: Owner) -> Result<Vec<String>, Failure> {
     let names = match fs::read_dir(folder) {
         Ok(names) => names,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -69,7 +69,7 @@ pub(crate) fn houses(folder: &Path) -> Result<Vec<String>, Failure> {
         let Some((id, version)) = name.to_str().and_then(|n| n.strip_suffix(".json")?.rsplit_once('-')) else {
             continue;
         };
-        if !id.starts_with("00000000-0000-7") {
+        if id.starts_with("00000000-0000-7") != (of == Owner::House) {
             continue;
         }
         if let (Ok(id), Ok(version)) = (id.parse(), version.parse()) {
@@ -79,6 +79,13 @@ pub(crate) fn houses(folder: &Path) -> Result<Vec<String>, Failure> {
     regions.sort();
     regions.dedup();
     Ok(regions)
+}
+
+/// Whose keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    House,
+    Tenants,
 }
 
 /// Writes the file, readable by its owner alone; durable, name and content, when it returns.

@@ -44,6 +44,7 @@ mod write;
 
 use std::sync::Arc;
 
+use access::Access;
 use encryption::Vault;
 use kernel::{Clock, Rng};
 use manifest::App;
@@ -75,15 +76,9 @@ impl Records {
         Arc::new(Self::compile(parts))
     }
 
-    /// The section's routes and claims.
+    /// The section's routes and claims. `access`: what a link may show is weighed for its maker.
     #[must_use]
-    pub fn section(self: &Arc<Self>) -> Section {
-        Section { routes: http::routes(self), jobs: Vec::new(), claims: CLAIMS.to_vec() }
+    pub fn section(self: &Arc<Self>, access: &Arc<Access>) -> Section {
+        Section { routes: http::routes(self, access), jobs: Vec::new(), claims: CLAIMS.to_vec() }
     }
-}
-
-/// The section in one step, for who needs nothing but its routes.
-#[must_use]
-pub fn section(app: Arc<App>, vault: Vault, rng: Arc<dyn Rng>, clock: Arc<dyn Clock>) -> Section {
-    Records::new(Parts { app, vault, rng, clock }).section()
 }

@@ -1,9 +1,10 @@
 //! Links to one record for people without an account: a random token, perhaps a PIN, a few declared fields, an end.
 
+use access::Access;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use encryption::hash::{Sha256, sha256};
 use http::StatusCode;
-use kernel::{Failure, FieldSet, Grant, Home, Outcome, Reason, Rng, Time, Write};
+use kernel::{Cell, Failure, FieldSet, Home, Outcome, Principal, Reason, Rng, Rows, Time, Write, may};
 use manifest::{Kind, Share, Target};
 use route::Reply;
 use serde_json::json;
@@ -201,25 +202,48 @@ async fn rows(
     Ok((seal::fill(records, shelf, home, out, holes).await?, count))
 }
 
-/// Whether a grant reads everything of the record that a link would show: a link shows no more than its maker sees.
-pub(crate) fn within(share: &Share, shelf: &Shelf, grant: &Grant) -> bool {
-    let readable = answer::readable(shelf, grant);
-    share.shows.first().is_some_and(|(_, fields)| fields.iter().all(|at| readable.has(*at)))
+/// Whether somebody reads everything that a link would show, of the record and of its parts: a link shows no more than its
+/// maker sees.
+pub(crate) fn within(records: &Records, access: &Access, who: &Principal, share: &Share) -> bool {
+    let mut whole: Option<(usize, Rows)> = None;
+    share.shows.iter().all(|(at, fields)| {
+        let Some(shelf) = records.shelf(*at) else { return false };
+        let Ok(grant) = access.weigh(who, may(shelf.def.id, "read")) else { return false };
+        let readable = answer::readable(shelf, &grant);
+        let reached = whole.as_ref().is_none_or(|(of, rows)| follows(shelf, (*of, rows), &grant.rows));
+        whole.get_or_insert((*at, grant.rows));
+        reached && fields.iter().all(|field| readable.has(*field))
+    })
 }
 
-/// A link made by somebody who may read the record, in everything that the link shows of it.
+/// Whether who reaches these rows of the whole reaches all of its parts.
+fn follows(part: &Shelf, (whole, rows): (usize, &Rows), own: &Rows) -> bool {
+    let Some(reference) = reference(part, whole) else { return false };
+    match (own, rows) {
+        (Rows::All, _) => true,
+        (Rows::Set(own), Rows::Set(rows)) => {
+            let dotted =
+                |cell: &Cell| Cell { column: format!("{reference}.{}", cell.column).into(), any: cell.any.clone() };
+            own.any == rows.any.iter().map(|set| set.iter().map(dotted).collect()).collect::<Vec<Vec<Cell>>>()
+        }
+        (Rows::Set(_), Rows::All) => false,
+    }
+}
+
+/// A link made by somebody who may read the record, and all that the link shows.
 ///
 /// # Errors
 /// `NotFound`; `Refused`.
 pub(crate) async fn create(
     records: &Records,
+    access: &Access,
     share: &Share,
     tx: Tx<Write>,
     record: &str,
 ) -> Result<(Receipt, Link), Failure> {
     let shelf = share.shows.first().and_then(|(at, _)| records.shelf(*at)).ok_or(Failure::NotFound)?;
     crate::write::before(shelf, &tx, record).await?;
-    if !within(share, shelf, tx.permit().reach()) {
+    if !within(records, access, tx.permit().principal(), share) {
         return Err(Failure::Refused(Reason::NotGranted));
     }
     let principal = tx.permit().principal();

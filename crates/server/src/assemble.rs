@@ -158,7 +158,6 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         tenancy::section(),
         tenancy::pages(&frame),
         authentication::section(&authentication),
-        records.section(),
         integrations::section(&mailer, &frame),
         canary::section(&canaries),
         oscal::section(&shelf),
@@ -172,6 +171,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
         vault: vault.clone(),
         rng: Arc::clone(&rng),
     }));
+    sections.push(records.section(&access));
     sections.push(records::console(&records, &access, &frame));
     let gate = Arc::clone(&access);
     frame.judge(move |who, action| gate.weigh(who, action));

@@ -38,10 +38,13 @@ pub(crate) fn stores(settings: &Settings, app: &App, engine: &Engine, mail: &int
 
 /// Outside services that no app.toml names: who holds root keys, and who signs the log.
 pub(crate) fn services(settings: &Settings, app: &App, witnesses: &[audit::Witness]) -> Vec<disclosure::Subprocessor> {
-    let keys = app.regions.iter().filter_map(|region| {
-        let host = settings::service(settings, region)?;
+    let keys = app.regions.iter().flat_map(|region| {
         let purpose = format!("wraps and opens the keys of region {}; sees no data", region.label);
-        Some(disclosure::Subprocessor { name: host, purpose, setting: format!("regions.{}.root_key", region.id) })
+        settings::services(settings, region).into_iter().map(move |name| disclosure::Subprocessor {
+            name,
+            purpose: purpose.clone(),
+            setting: format!("regions.{}.root_key", region.id),
+        })
     });
     let signs = witnesses.iter().map(|witness| disclosure::Subprocessor {
         name: witness.post.host().to_owned(),

@@ -89,11 +89,9 @@ async fn roots(server: &Server, looked: &mut Looked) -> Result<(), Failure> {
     for root in roots.iter().filter(|root| root.over(now, age)) {
         match turn(server, root).await {
             Ok(true) => {}
-            // One region's key service in trouble keeps no other from its turn. Looked at again in a minute.
-            Err(failure) => {
-                server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
-                looked.roots = Some(now.plus(MINUTE - HOUR));
-            }
+            // One region's key service in trouble keeps no other from its turn; it is asked again in an hour, since one
+            // that turns and does not say so would be turned each time.
+            Err(failure) => server.monitor.failure(&failure, None, Some(TenantId::HOUSE)),
             Ok(false) => server.monitor.event(
                 Level::Warn,
                 None,

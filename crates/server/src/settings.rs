@@ -1,7 +1,7 @@
 //! What a server is told at start, and the secrets its manifest points to. Read once; nothing else reads the environment.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::Write as _,
     net::SocketAddr,
@@ -147,15 +147,20 @@ fn reachable(settings: &Settings, address: &str) -> bool {
 
 /// Whether a region's root key is in a key service.
 pub(crate) fn in_service(settings: &Settings, region: &manifest::Region) -> bool {
-    service(settings, region).is_some()
+    service(settings, region, "").is_some()
 }
 
 /// The host that holds a region's root, when a key service does.
-pub(crate) fn service(settings: &Settings, region: &manifest::Region) -> Option<String> {
+fn service(settings: &Settings, region: &manifest::Region, ending: &str) -> Option<String> {
     let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
-    let text = given(settings, &region.root_key, &name, "")?;
+    let text = given(settings, &region.root_key, &name, ending)?;
     let (_, address) = text.expose_str()?.strip_prefix("kms:")?.split_once("://")?;
     address.split(['/', '?']).next().map(str::to_owned)
+}
+
+/// Every key service that a region's keys are wrapped by: the root's, and the next one's while there is one.
+pub(crate) fn services(settings: &Settings, region: &manifest::Region) -> BTreeSet<String> {
+    ["", "_NEXT"].into_iter().filter_map(|ending| service(settings, region, ending)).collect()
 }
 
 /// Regions whose key service is not spoken here, or has no token: a development server uses roots of its own instead.

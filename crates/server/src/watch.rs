@@ -49,6 +49,8 @@ pub(crate) struct Watch {
     manifest: String,
     page: String,
     environment: Vec<(String, String)>,
+    /// Everything that the server itself was given.
+    variables: BTreeMap<String, String>,
     visitors: Semaphore,
     waiting: Mutex<Option<(Value, Instant)>>,
 }
@@ -82,7 +84,7 @@ impl Watch {
             url: url.to_owned(),
             certificate: settings.tls.as_ref().map(|(chain, _)| chain.clone()),
         });
-        let passed = ["PATH", "HOME", "LANG"].into_iter().chain(kernel::sabotage::VARIABLE);
+        let passed = ["PATH", "HOME", "LANG", "VOUCHSAFE_ADVISORIES"].into_iter().chain(kernel::sabotage::VARIABLE);
         let environment =
             passed.filter_map(|name| Some((name.to_owned(), settings.environment.get(name)?.clone()))).collect();
         Ok(Self {
@@ -91,6 +93,7 @@ impl Watch {
             manifest: manifest.to_owned(),
             page,
             environment,
+            variables: settings.environment.clone().into_iter().collect(),
             visitors: Semaphore::new(VISITORS),
             waiting: Mutex::default(),
         })
@@ -130,6 +133,7 @@ impl Watch {
     async fn round(&self, part: Part, limit: Duration) -> Result<Round, String> {
         let visitor = matches!(part, Part::Checks(_)) && limit == ONE;
         let order = Order {
+            variables: if part.starts() { self.variables.clone() } else { BTreeMap::new() },
             part,
             live: self.live.clone(),
             waiting: self.waiting(),

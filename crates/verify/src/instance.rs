@@ -46,6 +46,8 @@ pub struct Setup {
     pub app: Arc<App>,
     /// PostgreSQL, if not the embedded engine.
     pub database: Option<String>,
+    /// Environment of the server whose values must not stand in its history: this process's own, or what a server told.
+    pub variables: Arc<BTreeMap<String, String>>,
 }
 
 /// A running server.
@@ -469,9 +471,11 @@ fn secrets(app: &App, smtp: SocketAddr) -> BTreeMap<String, String> {
     out
 }
 
-/// Variables that would lead the instance to somebody else's data.
-fn foreign(app: &App) -> Vec<String> {
+/// Variables that would lead an instance to somebody else's data, keys or witnesses.
+pub(crate) fn foreign(app: &App) -> Vec<String> {
     let pointers = app.regions.iter().flat_map(|r| r.database.iter().chain(&r.blobs)).chain(&app.observability.sentry);
     let named = pointers.filter_map(|p| if let Pointer::Env(name) = p { Some(name.clone()) } else { None });
-    named.chain(["VOUCHSAFE_DATABASE", "VOUCHSAFE_REGION", "VOUCHSAFE_WITNESSES"].map(str::to_owned)).collect()
+    named
+        .chain(["VOUCHSAFE_DATABASE", "VOUCHSAFE_REGION", "VOUCHSAFE_WITNESSES", "VAULT_TOKEN"].map(str::to_owned))
+        .collect()
 }

@@ -77,41 +77,42 @@ pub fn forms(value: &str) -> Vec<Live> {
     texts.into_iter().map(|text| Live { finder: Finder::new(text.as_bytes()).into_owned(), text }).collect()
 }
 
-/// Values that this machine's environment and files hold for the manifest's pointers, and how many it does not hold of those
-/// without which nothing is served. Another that is missing is of something that is off.
-pub fn here(app: &App) -> (BTreeSet<String>, usize) {
-    let needed = app
-        .regions
-        .iter()
-        .map(|r| &r.root_key)
-        .chain(&app.sessions.key)
-        .chain(app.secrets.iter().map(|s| &s.from))
-        .chain([&app.mail.smtp]);
+/// Values that these variables and this machine's files hold for the manifest's pointers, and how many they do not hold of
+/// those without which nothing is served. Another that is missing is of something that is off.
+pub fn here(app: &App, variables: &BTreeMap<String, String>) -> (BTreeSet<String>, usize) {
+    let needed = app.sessions.key.iter().chain(app.secrets.iter().map(|s| &s.from)).chain([&app.mail.smtp]);
     let other = app
         .regions
         .iter()
         .flat_map(|r| r.database.iter().chain(&r.blobs))
         .chain(app.webhooks_in.iter().flat_map(|w| &w.secrets))
         .chain(&app.observability.sentry)
+        .chain(&app.observability.otlp)
+        .chain(app.payments.iter().filter_map(|p| p.token.as_ref()))
+        .chain(app.auth.google.iter().map(|(_, secret)| secret))
         .chain(app.connectors.iter().filter_map(|c| c.client.as_ref().map(|(_, secret)| secret)));
+    let long = |value: &String| value.len() >= SHORTEST;
+    let variable = |name: &str| variables.get(name).cloned().filter(long);
     let value = |pointer: &Pointer| match pointer {
         Pointer::Env(name) => variable(name),
-        Pointer::File(path) => std::fs::read_to_string(path).ok().map(|t| t.trim().to_owned()),
+        Pointer::File(path) => std::fs::read_to_string(path).ok().map(|t| t.trim().to_owned()).filter(long),
         Pointer::Kms(_) => None,
     };
-    let looked_for = |pointer: &Pointer| value(pointer).filter(|value| value.len() >= SHORTEST);
     // What a key service holds is no value of ours.
     let ours: HashSet<&Pointer> = needed.filter(|pointer| !matches!(pointer, Pointer::Kms(_))).collect();
-    let missing = ours.iter().filter(|pointer| looked_for(pointer).is_none()).count();
-    (ours.into_iter().chain(other).filter_map(looked_for).collect(), missing)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the values in force on this machine are what must not be in its history"
-)]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let mut missing = ours.iter().filter(|pointer| value(pointer).is_none()).count();
+    let mut found: BTreeSet<String> = ours.into_iter().chain(other).filter_map(value).collect();
+    found.extend(variable("VAULT_TOKEN"));
+    for region in &app.regions {
+        let name = format!("VOUCHSAFE_ROOT_{}", region.id.to_uppercase().replace('-', "_"));
+        let roots: Vec<String> = [value(&region.root_key), variable(&name), variable(&format!("{name}_NEXT"))]
+            .into_iter()
+            .flatten()
+            .collect();
+        missing += usize::from(roots.is_empty() && !matches!(region.root_key, Pointer::Kms(_)));
+        found.extend(roots.into_iter().filter(|root| !root.starts_with("kms:")));
+    }
+    (found, missing)
 }
 
 /// A kind of token: how it begins, which letters follow, how many of them at least and at most.

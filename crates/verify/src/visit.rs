@@ -163,7 +163,13 @@ fn ways(lent: Option<&Value>) -> Vec<Method> {
 
 fn stage(app: App, live: &Live, door: Client, lent: Option<&Value>, now: Time) -> Result<Arc<Stage>, String> {
     let app = Arc::new(app);
-    let setup = Setup { binary: PathBuf::new(), folder: PathBuf::new(), app: Arc::clone(&app), database: None };
+    let setup = Setup {
+        binary: PathBuf::new(),
+        folder: PathBuf::new(),
+        app: Arc::clone(&app),
+        database: None,
+        variables: Arc::default(),
+    };
     let mut instance = Instance::attach(&setup, live)?;
     if let Some(path) = lent.and_then(|told| told.get("mail")).and_then(Value::as_str).map(str::to_owned) {
         let door = Arc::new(door);

@@ -1,7 +1,7 @@
 //! One round of the continuous mode: some checks of one live server, cheap ones in place, the rest on an instance of the
 //! prober's own.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kernel::Time;
 use manifest::Page;
@@ -36,8 +36,8 @@ pub enum Part {
     Checks(Vec<String>),
 }
 
-/// What the server asks a watcher for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What the server asks a watcher for. It holds secrets: it is handed over a pipe, and never printed.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Order {
     /// Which checks.
     pub part: Part,
@@ -50,6 +50,9 @@ pub struct Order {
     pub manifest: String,
     /// The page in force.
     pub page: String,
+    /// The server's own environment, where an instance may be started: its values must not stand in the app's history.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Whether the prober can sign its canaries in on a live server: not where an outside issuer does that.

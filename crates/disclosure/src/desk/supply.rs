@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::channel::stamp;
 
 const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
 /// Days after which a list, or a comparison with it, says nothing any more.
 const LIST_DAYS: i64 = 7;
 /// Days that a known flaw may stay open.
@@ -96,6 +97,10 @@ impl Audit {
 }
 
 impl Advisories {
+    /// Written in the future, as this machine's clock has it: its age cannot be told.
+    const fn ahead(&self, now: Time) -> bool {
+        now.since(self.dated) < -DAY
+    }
     /// Whole days since the list was fetched.
     #[must_use]
     pub const fn age(&self, now: Time) -> i64 {
@@ -108,6 +113,7 @@ impl Advisories {
     }
     pub(crate) fn audit(&self, now: Time) -> Audit {
         match self.oldest(now) {
+            _ if self.ahead(now) => Audit::Stale,
             _ if now.since(self.dated) > LIST_DAYS * DAY || now.since(self.scanned) > LIST_DAYS * DAY => Audit::Stale,
             Some(days) if days > OPEN_DAYS => Audit::Overdue,
             _ => Audit::Current,
@@ -117,6 +123,9 @@ impl Advisories {
     #[must_use]
     pub fn words(&self, now: Time) -> String {
         let oldest = self.oldest(now).map(|days| format!(", the oldest for {}", plural(days))).unwrap_or_default();
+        if self.ahead(now) {
+            return format!("{}, by a list dated in the future, whose age cannot be told", self.open.len());
+        }
         let old = if self.audit(now) == Audit::Stale { ", which is too old to tell" } else { "" };
         format!("{}{oldest}, by a list fetched {} ago{old}", self.open.len(), plural(self.age(now)))
     }
@@ -148,8 +157,8 @@ fn plural(days: i64) -> String {
 pub struct AdvisoryList {
     folder: PathBuf,
     state: RwLock<Arc<Advisories>>,
-    /// When that was written which could not be read: it is not tried again before it changes.
-    unread: Mutex<Option<Time>>,
+    /// When that was written which could not be read, and when that was tried: not again before it changes, or an hour on.
+    unread: Mutex<Option<(Option<Time>, Time)>>,
 }
 
 impl AdvisoryList {
@@ -169,11 +178,12 @@ impl AdvisoryList {
     pub fn refresh(&self, now: Time) -> Result<bool, String> {
         let (known, at) = (self.now(), written(&self.folder));
         let unread = *self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        if at == Some(known.dated) && now.since(known.scanned) < DAY || at.is_some() && unread == at {
+        let failed = unread.is_some_and(|(was, tried)| was == at && (0..HOUR).contains(&now.since(tried)));
+        if failed || at == Some(known.dated) && now.since(known.scanned) < DAY {
             return Ok(false);
         }
         // Noted before: what makes the reader fall over is not read again either.
-        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, now));
         let found = advisories(&self.folder, now)?;
         *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
@@ -219,9 +229,6 @@ fn advisories(folder: &Path, now: Time) -> Result<Advisories, String> {
     let Some(dated) = dated.filter(|_| listed > 0) else {
         return Err(format!("{}: no advisory in it", folder.display()));
     };
-    if dated > now.plus(DAY) {
-        return Err(format!("{}: written in the future: its age cannot be told", folder.display()));
-    }
     let mut found = Advisories { listed, newest, dated, scanned: now, ..Advisories::default() };
     let hits = match off("gov.dependency_audit") {
         true => Vec::new(),
@@ -260,7 +267,7 @@ mod tests {
 
     /// After anything that a test has written.
     fn soon() -> Time {
-        let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let now = UNIX_EPOCH.elapsed().unwrap().as_millis();
         Time(i64::try_from(now).unwrap() + 60_000)
     }
 
@@ -288,7 +295,8 @@ mod tests {
         assert_eq!(found.oldest(found.scanned), Some(now.since(published) / DAY));
         assert!(advisories(&folder.path().join("nothing"), now).is_err());
         // A clock that lags behind the list says nothing about its age.
-        assert!(advisories(folder.path(), published).unwrap_err().contains("future"));
+        assert!(advisories(folder.path(), published).unwrap().words(published).contains("future"));
+        assert_eq!(found.audit(published), Audit::Stale);
     }
 
     #[test]
@@ -318,6 +326,10 @@ mod tests {
         assert_eq!((list.refresh(soon()), list.now().open.len()), (Ok(true), 1));
         assert_eq!((list.refresh(soon()), list.refresh(soon().plus(DAY + 1))), (Ok(false), Ok(true)));
         fs::remove_dir_all(folder.path().join("crates")).unwrap();
-        assert!(list.refresh(soon()).is_err() && list.now().open.len() == 1);
+        let broken = soon();
+        assert!(list.refresh(broken).is_err() && list.now().open.len() == 1);
+        // Not at every look; but what was a passing trouble is over within the hour.
+        assert_eq!(list.refresh(broken.plus(HOUR - 1)), Ok(false));
+        assert!(list.refresh(broken.plus(HOUR)).is_err());
     }
 }

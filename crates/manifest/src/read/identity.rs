@@ -138,9 +138,15 @@ pub(crate) fn keys(cx: &Cx<'_>, all: &[Collection], root: &Node) -> ApiKeys {
 
 /// `[operators]`.
 pub(crate) fn operators(cx: &Cx<'_>, node: &Node) -> Operators {
-    for name in node.get("names").items().iter().filter(|n| !n.text().is_some_and(is_address)) {
-        let message = format!("`{}` is no mail address.", name.words());
-        cx.source.fault(&name.span, &name.path, message, "Operators are named by theirs.");
+    for name in node.get("names").items() {
+        let text = name.text().unwrap_or_default();
+        if !is_address(text) {
+            let message = format!("`{}` is no mail address.", name.words());
+            cx.source.fault(&name.span, &name.path, message, "Operators are named by theirs.");
+        } else if text.chars().any(char::is_uppercase) {
+            let small = format!("Write `{}`: the register knows one spelling.", text.to_lowercase());
+            cx.source.fault(&name.span, &name.path, format!("`{text}` has capital letters."), &small);
+        }
     }
     let elevate = node.get("elevate");
     if elevate.time() > Millis(3_600_000) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Access;
 use http::StatusCode;
 use kernel::{Failure, may};
 use manifest::{Share, Submission};
@@ -16,14 +17,15 @@ const FORM: u64 = 256 * 1024;
 /// A submission or share with the section: the service of its handler.
 struct Of<D> {
     records: Arc<Records>,
+    access: Arc<Access>,
     def: D,
 }
 
-pub(super) fn routes(records: &Arc<Records>) -> Vec<Route> {
+pub(super) fn routes(records: &Arc<Records>, access: &Arc<Access>) -> Vec<Route> {
     let mut routes = Vec::new();
     for s in &records.app.submissions {
         let Some(shelf) = records.shelf(s.creates) else { continue };
-        let of = Arc::new(Of { records: Arc::clone(records), def: s.clone() });
+        let of = Arc::new(Of { records: Arc::clone(records), access: Arc::clone(access), def: s.clone() });
         routes.push(Route {
             path: format!("/api/v1/submissions/{}", s.id),
             action: may(shelf.def.id, "submit"),
@@ -33,7 +35,7 @@ pub(super) fn routes(records: &Arc<Records>) -> Vec<Route> {
     }
     for share in &records.app.shares {
         let Some(shelf) = share.shows.first().and_then(|(at, _)| records.shelf(*at)) else { continue };
-        let of = Arc::new(Of { records: Arc::clone(records), def: share.clone() });
+        let of = Arc::new(Of { records: Arc::clone(records), access: Arc::clone(access), def: share.clone() });
         let given = json!({
             "type": "object",
             "properties": { "record": { "type": "string", "format": "uuid" } },
@@ -76,7 +78,7 @@ async fn make(of: Arc<Of<Share>>, call: Changing<Pieces>) -> Result<Done<Reply>,
     let record = given.get("record").and_then(|v| v.as_str()).filter(|t| t.parse::<kernel::Id>().is_ok());
     let record = record.ok_or_else(|| Failure::field("record", "type", "expected: a record's id"))?;
     let home = Arc::clone(call.tx.permit().principal().home());
-    let (receipt, link) = share::create(&of.records, &of.def, call.tx, record).await?;
+    let (receipt, link) = share::create(&of.records, &of.access, &of.def, call.tx, record).await?;
     Ok(Done::created(receipt, Reply::json(StatusCode::CREATED, link.told(&home).to_string())))
 }
 

@@ -8,6 +8,7 @@ mod transfer;
 pub(crate) use file::{Upload, keep, put as put_file};
 use std::sync::Arc;
 
+use access::Access;
 use kernel::may;
 use manifest::Kind;
 use route::{Intake, Route, Serve, delete, get, patch, post, put, with};
@@ -25,7 +26,7 @@ pub(crate) struct Deed {
 }
 
 /// Every route of the section.
-pub(crate) fn routes(records: &Arc<Records>) -> Vec<Route> {
+pub(crate) fn routes(records: &Arc<Records>, access: &Arc<Access>) -> Vec<Route> {
     let mut routes = Vec::new();
     for shelf in &records.shelves {
         let desk = Arc::new(Desk { records: Arc::clone(records), shelf: Arc::clone(shelf) });
@@ -35,7 +36,7 @@ pub(crate) fn routes(records: &Arc<Records>) -> Vec<Route> {
         routes.extend(transfer::routes(&desk));
         routes.extend(files(&desk));
     }
-    routes.extend(link::routes(records));
+    routes.extend(link::routes(records, access));
     routes
 }
 

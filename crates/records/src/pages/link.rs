@@ -40,12 +40,9 @@ fn called(room: &Room, share: &Share) -> String {
 
 /// A button for each share that the person may make.
 pub(crate) fn buttons(room: &Room, who: &Principal, home: &str) -> Markup {
-    let grant = room.access.weigh(who, kernel::may(room.shelf().def.id, "read"));
     html! {
-        @if let Ok(grant) = grant {
-            @for share in of(room).filter(|share| share::within(share, room.shelf(), &grant)) {
-                (Button::link(called(room, share), format!("{home}/shares/{}", share.id)))
-            }
+        @for share in of(room).filter(|share| share::within(room.records(), &room.access, who, share)) {
+            (Button::link(called(room, share), format!("{home}/shares/{}", share.id)))
         }
     }
 }
@@ -78,7 +75,7 @@ async fn page(lending: &Lending, tx: &Tx<Read>, id: &str, notice: Option<Notice>
     let shown: Vec<(String, String)> = shown.collect();
     let pairs: Vec<(&str, Markup)> = shown.iter().map(|(of, fields)| (of.as_str(), html! { (fields) })).collect();
     let body = html! { div.stack {
-        @if share::within(share, room.shelf(), grant) {
+        @if share::within(room.records(), &room.access, who, share) {
             p {
                 "Whoever has the link" @if share.pin > 0 { " and its PIN of " (share.pin) " digits" }
                 " sees this " (small) " as it is when they look, without an account"
@@ -116,7 +113,7 @@ pub(super) async fn make(lending: Arc<Lending>, call: Changing<Asked>) -> Result
     let (record, _) = room.one(&call.tx, &id).await?;
     let naming = label::naming(room.shelf(), answer::readable(room.shelf(), call.tx.permit().reach()));
     let name = label::name(room.shelf(), naming, &record);
-    let (receipt, link) = share::create(room.records(), share, call.tx, &id).await?;
+    let (receipt, link) = share::create(room.records(), &room.access, share, call.tx, &id).await?;
     let mut pairs = vec![("Link", html! { code { (link.page(who.home())) } })];
     pairs.extend(link.pin.as_ref().map(|pin| ("PIN", html! { code { (pin) } })));
     pairs.push(("Works until", html! { (Stamp(link.expires.0)) }));

@@ -149,7 +149,7 @@ impl Bench {
         let frame = Arc::new(Frame::new(Arc::clone(&app), &manifest::Page::default(), false));
         let judge = Arc::clone(&access);
         frame.judge(move |who, action| judge.weigh(who, action));
-        let mut routes = records.section().routes;
+        let mut routes = records.section(&access).routes;
         routes.extend(records::console(&records, &access, &frame).routes);
         let bench = Self { place, store, records, access, routes, keys, clock, app, home, sets: Mutex::default() };
         bench.store.create(id).await.unwrap();

@@ -221,7 +221,7 @@ async fn secret_scan(scene: &Scene) -> Outcome {
     let instance = &scene.stage.instance;
     let folder = &instance.setup().folder;
     let top = repository(folder).await?;
-    let (here, missing) = leaks::here(&scene.app);
+    let (here, missing) = leaks::here(&scene.app, &instance.setup().variables);
     let live: Vec<Live> = here.iter().flat_map(|value| leaks::forms(value)).collect();
 
     // What was planted in an old commit must be found, each kind once, or a clean history says nothing.
@@ -259,8 +259,8 @@ async fn secret_scan(scene: &Scene) -> Outcome {
     }
     if missing > 0 {
         return Err(Miss::Unbuilt(
-            "no known kind of secret in the whole history; but the values in force were not all given to the prober, so \
-             they were not looked for",
+            "no known kind of secret in the whole history; but of the values in force not all were given to the prober, \
+             and it looked for the others alone",
         ));
     }
     Ok(Evidence::new()

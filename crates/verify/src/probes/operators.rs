@@ -33,13 +33,12 @@ struct Refused<'s>(&'s Side, usize);
 
 impl Refused<'_> {
     async fn order(&mut self, did: &str, why: &str, order: &Value) -> Result<(), Miss> {
-        match self.0.admin(order).await {
-            Err(Miss::Unclear(words)) if words.contains(why) => {
+        match self.0.order(order).await? {
+            Err(words) if words.contains(why) => {
                 self.1 += 1;
                 Ok(())
             }
-            Err(Miss::Unclear(words)) => broken(did, format!("refused: {why}"), words),
-            Err(other) => Err(other),
+            Err(_) => broken(did, format!("refused: {why}"), "refused for another reason"),
             Ok(_) => broken(did, "refused", "done"),
         }
     }

@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     copy,
     evidence::{Miss, unclear},
+    instance::foreign,
     random,
     run::Scene,
     wire::{Client, Net},
@@ -77,6 +78,9 @@ impl Side {
         if !wish.said {
             command.arg("--log").arg(file("log"));
         }
+        for name in foreign(&scene.app) {
+            command.env_remove(name);
+        }
         command.envs(instance.secrets.iter()).env("VOUCHSAFE_ISSUER_JWKS", home.join("jwks.json"));
         for (name, value) in wish.variables {
             if value.is_empty() {
@@ -132,15 +136,22 @@ impl Side {
             scene.stage.source(),
         )
     }
-    /// An order over its admin socket.
+    /// An order over its admin socket that must be carried out.
     pub(super) async fn admin(&self, order: &Value) -> Result<Value, Miss> {
+        self.order(order).await?.or_else(|why| unclear(format!("an order was refused: {why}")))
+    }
+    /// An order over its admin socket: what came of it, or the words of its refusal.
+    pub(super) async fn order(&self, order: &Value) -> Result<Result<Value, String>, Miss> {
         let mut stream = UnixStream::connect(self.data.join("admin.sock")).await?;
         stream.write_all(format!("{order}\n").as_bytes()).await?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).await?;
         let answer: Value = serde_json::from_str(&line).unwrap_or_default();
-        let why = || answer.get("error").and_then(Value::as_str).unwrap_or("the admin socket of a start refused");
-        answer.get("ok").cloned().ok_or_else(|| Miss::Unclear(why().chars().take(200).collect()))
+        match (answer.get("ok"), answer.get("error").and_then(Value::as_str)) {
+            (Some(done), _) => Ok(Ok(done.clone())),
+            (None, Some(why)) => Ok(Err(why.chars().take(200).collect())),
+            (None, None) => unclear("the admin socket of a start did not answer"),
+        }
     }
 }
 

@@ -313,7 +313,10 @@ async fn reads_again(
 ) -> Result<(), Miss> {
     let second = match stage.instance.again(data).await {
         Ok(second) => second,
-        Err(said) => return broken(format!("a start {when}"), "it starts", said),
+        Err(said) if said.contains("encryption:") => {
+            return broken(format!("a start {when}"), "it starts", "refused for its keys");
+        }
+        Err(said) => return unclear(said),
     };
     let after = Arc::new(Stage::new(Arc::clone(&scene.app), second, stage.real()));
     let name = tenant.host.split(':').next().unwrap_or_default();
