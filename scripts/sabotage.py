@@ -9,7 +9,7 @@
 check, for `vouchsafe tests FILE` or VOUCHSAFE_SECURITY_TESTS: the server signs and shows them.
 Without --matrix each sabotage is run against its own claims: a check whose probe stays green under its own sabotage is an
 error; so is one that cannot be judged. With --matrix each is run against one app's whole page: it must turn red its own check
-and those that ledger/needs.tsv says need it, and change no other: a check that is left undecided needs a row there too.
+and those that ledger/needs.tsv says need it, and change no other: a check that is left undecided needs a row there too. What is neither must be seen twice to count.
 --tenth takes a tenth of the sabotages, `today` by the day's number; --write puts what was seen into ledger/matrix.tsv, each row
 with the commit it was seen at. Exit 1 when anything is wrong.
 """
@@ -130,6 +130,17 @@ def decided(binary, app, off, verdicts):
     return verdicts
 
 
+def look(binary, app, check, plain, needs):
+    """Seconds, what changed on the whole page with the control off, and of it what ledger/needs.tsv does not say."""
+    began = time.monotonic()
+    now = checks_of(verify(binary, app, check)[1])
+    seconds = round(time.monotonic() - began)
+    now = decided(binary, app, check, now)
+    changed = {c: verdict for c, verdict in now.items() if verdict != plain.get(c)}
+    alien = [f"{c} ({v})" for c, v in sorted(changed.items()) if c != check and needs.get((check, c)) != v]
+    return seconds, changed, alien
+
+
 def matrix(args):
     checks = wanted(args.binary, args.only)
     # What a sabotage may do to which other check: turn it red, or keep the prober from telling (no budget left, no tenant).
@@ -147,15 +158,14 @@ def matrix(args):
                 plain[app] = decided(args.binary, app, "", checks_of(verify(args.binary, app, "")[1]))
             if plain[app].get(check) == "proven":
                 break
-        began = time.monotonic()
-        now = checks_of(verify(args.binary, app, check)[1])
-        seconds = round(time.monotonic() - began)
-        now = decided(args.binary, app, check, now)
-        changed = {c for c, verdict in now.items() if verdict != plain[app].get(c)}
-        red = sorted(c for c in changed if now[c] == "failing")
-        unclear = sorted(changed - set(red))
-        alien = [c for c in red if c != check and needs.get((check, c)) != "failing"]
-        alien += [f"{c} ({now[c]})" for c in unclear if needs.get((check, c)) != now[c]]
+        seconds, changed, alien = look(args.binary, app, check, plain[app], needs)
+        if alien:
+            # Some other trouble of the machine does not come twice.
+            _, again, too = look(args.binary, app, check, plain[app], needs)
+            alien = [c for c in alien if c in too]
+            changed = {c: verdict for c, verdict in changed.items() if again.get(c) == verdict}
+        red = sorted(c for c, verdict in changed.items() if verdict == "failing")
+        unclear = sorted(changed.keys() - set(red))
         fine = check in red and not alien
         wrong += not fine
         what = "its own stays green" if check not in red else f"also {' '.join(alien)}" if alien else ""
