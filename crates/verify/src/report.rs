@@ -211,10 +211,12 @@ impl Report {
         );
         let unproven = self.count(Verdict::Unproven);
         let wait = self.count(Verdict::Unsigned);
+        let some = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let signs = some(wait, "statement");
         let end = if self.exit(false) == 0 {
             match unproven {
-                0 => format!("  Everything a program can prove is proven. {wait} statements wait for a person."),
-                n => format!("  Nothing is broken. {n} promises wait for a probe, {wait} statements for a person."),
+                0 => format!("  Everything a program can prove is proven. Waiting for a person: {signs}."),
+                n => format!("  Nothing is broken. Waiting: {} for a proof, {signs} for a person.", some(n, "promise")),
             }
         } else {
             "  Not every promise is kept, or not every one could be judged.".to_owned()
