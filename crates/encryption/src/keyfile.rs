@@ -37,20 +37,27 @@ pub(crate) fn read(folder: &Path, tenant: TenantId, version: u32) -> Result<Opti
     }
 }
 
-/// Every version of a tenant's key that has a file, in order. The oldest may be gone, destroyed.
-pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, Failure> {
-    let id = tenant.to_string();
-    let names = match fs::read_dir(folder) {
-        Ok(names) => names,
+/// Whose key, and which version, each file is by its name.
+fn names(folder: &Path) -> Result<Vec<(String, u32)>, Failure> {
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(failed(&e)),
     };
-    let mut versions = Vec::new();
-    for name in names {
-        let name = name.map_err(|e| failed(&e))?.file_name();
-        let rest = name.to_str().and_then(|n| n.strip_prefix(&id)?.strip_prefix('-')?.strip_suffix(".json"));
-        versions.extend(rest.and_then(|version| version.parse::<u32>().ok()));
+    let mut names = Vec::new();
+    for file in files {
+        let name = file.map_err(|e| failed(&e))?.file_name();
+        let parts = name.to_str().and_then(|n| n.strip_suffix(".json")?.rsplit_once('-'));
+        names.extend(parts.and_then(|(id, version)| Some((id.to_owned(), version.parse().ok()?))));
     }
+    Ok(names)
+}
+
+/// Every version of a tenant's key that has a file, in order. The oldest may be gone, destroyed.
+pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, Failure> {
+    let id = tenant.to_string();
+    let mut versions: Vec<u32> =
+        names(folder)?.into_iter().filter(|(of, _)| *of == id).map(|(_, version)| version).collect();
     versions.sort_unstable();
     let found = versions.into_iter().map(|version| read(folder, tenant, version));
     found.filter_map(Result::transpose).collect()
@@ -58,21 +65,11 @@ pub(crate) fn read_all(folder: &Path, tenant: TenantId) -> Result<Vec<Wrapped>, 
 
 /// Regions that have keys here: of houses, made at the beginning of time before any tenant, or of tenants.
 pub(crate) fn regions(folder: &Path, of: Owner) -> Result<Vec<String>, Failure> {
-    let names = match fs::read_dir(folder) {
-        Ok(names) => names,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(&e)),
-    };
     let mut regions = Vec::new();
-    for name in names {
-        let name = name.map_err(|e| failed(&e))?.file_name();
-        let Some((id, version)) = name.to_str().and_then(|n| n.strip_suffix(".json")?.rsplit_once('-')) else {
-            continue;
-        };
-        if id.starts_with("00000000-0000-7") != (of == Owner::House) {
-            continue;
-        }
-        if let (Ok(id), Ok(version)) = (id.parse(), version.parse()) {
+    for (id, version) in names(folder)? {
+        if id.starts_with("00000000-0000-7") == (of == Owner::House)
+            && let Ok(id) = id.parse()
+        {
             regions.extend(read(folder, id, version)?.map(|key| key.region));
         }
     }

@@ -38,7 +38,7 @@ async fn draw(d: &Disclosure, tx: &Tx<Read>, said: Option<&str>, mishap: Option<
     let before = tx.all(&sql::REVIEWS, (12,)).await?;
     let quarter = d.app().operators.review.0 / super::DAY;
     let body = html! {
-        section { h2 { "Operators" } (deciding(&seen, mishap)) }
+        section { h2 { "Operators" } (deciding(&seen, &d.app().operators.names, mishap)) (absent(&seen, &d.app().operators.names)) }
         section { h2 { "Powerful roles" } (powerful(d, &seen)) }
         section { h2 { "Reviews so far" } (history(&before)) }
     };
@@ -51,8 +51,19 @@ async fn draw(d: &Disclosure, tx: &Tx<Read>, said: Option<&str>, mishap: Option<
     page(d, tx.permit().principal(), screen, body)
 }
 
+/// Whom the manifest names and the register does not: they may not act.
+fn absent(seen: &Reviewable, declared: &[String]) -> Markup {
+    let there = |name: &&String| seen.operators.iter().any(|o| o.name == **name);
+    let absent: Vec<&str> = declared.iter().filter(|name| !there(name)).map(String::as_str).collect();
+    html! {
+        @if !absent.is_empty() {
+            p.small.muted { "Named in app.toml, and not in the register, so they may not act: " (absent.join(", ")) "." }
+        }
+    }
+}
+
 /// The register as a form: a decision about each line.
-fn deciding(seen: &Reviewable, mishap: Option<&Mishap>) -> Markup {
+fn deciding(seen: &Reviewable, declared: &[String], mishap: Option<&Mishap>) -> Markup {
     if seen.operators.is_empty() {
         let words = "Add who may act first: vouchsafe operator add APP --as YOU NAME --reason … --owner … --days 90";
         return html! { (Empty::new("Nobody is in the register", words)) };
@@ -66,7 +77,11 @@ fn deciding(seen: &Reviewable, mishap: Option<&Mishap>) -> Markup {
             @for (at, o) in seen.operators.iter().enumerate() {
                 @let field = format!("decide-{at}");
                 div.panel.stack {
-                    h3 { (o.name) @if !o.in_force(seen.at) { " " (Tag::bad("Expired")) } }
+                    h3 {
+                        (o.name)
+                        @if !o.in_force(seen.at) { " " (Tag::bad("Expired")) }
+                        @if !declared.is_empty() && !declared.contains(&o.name) { " " (Tag::warn("Not named in app.toml")) }
+                    }
                     div { p { (o.reason) } p.small.muted {
                         (o.owner) " answers for it. Added by " (o.added_by) " on " (day(o.added_at)) ", until " (day(o.expires)) "."
                     } }
