@@ -147,7 +147,7 @@ class Vouchsafe:
         began = time.monotonic()
         self.process = subprocess.Popen(
             [self.binary, "serve", self.app, "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
-             "--ready-file", ready, "--log", self.folder / "log"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--ready-file", ready, "--log", self.folder / "log", "--no-watch"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not ready.exists():
             if self.process.poll() is not None:
                 sys.exit("vouchsafe did not start")
@@ -240,7 +240,8 @@ def pocketbase(seconds):
     if not found:
         print("  PocketBase: no binary in the package; left out")
         return []
-    folder = tempfile.mkdtemp(prefix="bench-pb-")
+    # A folder inside: PocketBase keeps what it notes of collections beside it, and reads that again at its next start.
+    folder = Path(tempfile.mkdtemp(prefix="bench-pb-"), "data")
     address = f"127.0.0.1:{port()}"
     subprocess.run([found[0], "superuser", "upsert", "a@b.example", "password12345", "--dir", folder], check=True,
                    stdout=subprocess.DEVNULL)
@@ -315,4 +316,5 @@ def main():
         args.json.write_text(json.dumps({"hello": floor, "ours": rows, "rivals": rivals, "facts": facts}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()
