@@ -38,7 +38,7 @@ async fn draw(d: &Disclosure, tx: &Tx<Read>, said: Option<&str>, mishap: Option<
     let before = tx.all(&sql::REVIEWS, (12,)).await?;
     let quarter = d.app().operators.review.0 / super::DAY;
     let body = html! {
-        section { h2 { "Operators" } (deciding(&seen, &d.app().operators.names, mishap)) (absent(&seen, &d.app().operators.names)) }
+        section { h2 { "Operators" } (absent(&seen, &d.app().operators.names)) (deciding(&seen, &d.app().operators.names, mishap)) }
         section { h2 { "Powerful roles" } (powerful(d, &seen)) }
         section { h2 { "Reviews so far" } (history(&before)) }
     };
@@ -57,7 +57,7 @@ fn absent(seen: &Reviewable, declared: &[String]) -> Markup {
     let absent: Vec<&str> = declared.iter().filter(|name| !there(name)).map(String::as_str).collect();
     html! {
         @if !absent.is_empty() {
-            p.small.muted { "Named in app.toml, and not in the register, so they may not act: " (absent.join(", ")) "." }
+            p.muted { "Named in app.toml, and not in the register, so they may not act: " (absent.join(", ")) "." }
         }
     }
 }
