@@ -1,5 +1,6 @@
-//! The digest of what this program is built from: sources, pages' assets, the cipher in C, compiled-in lists, lock file. The program that serves and the one whose controls can be switched off
-//! differ by a feature alone: what binds a run of the one to the other is that both are made from the same sources.
+//! The digest of what this program is built from: sources, pages' assets, the cipher in C, compiled-in lists, lock file. The
+//! program that serves and the one whose controls can be switched off differ by a feature alone: what binds a run of the one
+//! to the other is that both are made from the same sources.
 
 use std::{
     env, fs,

@@ -45,7 +45,8 @@ impl BulkKeys {
     /// a second time beside that folder: with it the house's own database opens, and with that every other key is there.
     ///
     /// # Errors
-    /// Internal, with words for the log: no region, the key folder, another root key, keys of a region that is not served here. Those of the holders.
+    /// Internal, with words for the log: no region, the key folder, another root key, keys of a region that is not served
+    /// here. Those of the holders.
     pub async fn open(
         regions: Vec<Region>,
         folder: PathBuf,

@@ -240,6 +240,23 @@ async fn files_are_what_their_bytes_say() {
     house.end().await;
 }
 
+/// A kitchen reads orders without their totals, and so their lines without the amounts that add up to one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_shows_no_part_that_its_maker_may_not_read() {
+    let shows = "{ orders = [\"number\", \"total\", \"status\"], order_lines = [\"dish\", \"count\", \"amount\"] }";
+    for (fewer, status) in [
+        ("{ orders = [\"number\", \"status\"], order_lines = [\"dish\", \"count\", \"amount\"] }", 403),
+        ("{ orders = [\"number\", \"status\"], order_lines = [\"dish\", \"count\"] }", 201),
+    ] {
+        let house = House::with("nordkestrel", |text| swap(text, shows, fewer)).await;
+        let (owner, kitchen) = (house.member(0, "owner").await, house.member(0, "kitchen").await);
+        let wanted = json!({"record": kitchen.list("orders").await[0]["id"]});
+        kitchen.post("/api/v1/shares/receipt", &wanted).await.is(status);
+        owner.post("/api/v1/shares/receipt", &wanted).await.is(201);
+        house.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_orders_and_follows_the_order() {
     let house = House::open("nordkestrel").await;
