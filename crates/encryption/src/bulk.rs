@@ -293,4 +293,31 @@ mod tests {
         assert!(matches!(opened(2).await, Err(Failure::Internal(words)) if words.contains("another root key")));
         assert_eq!(opened(1).await.unwrap(), key);
     }
+
+    #[tokio::test]
+    async fn a_region_given_up_is_let_go_and_another_ones_data_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let node = async |region: &'static str| {
+            let regions = Region::local(vec![(region, Secret::new([1; 32]))])?;
+            BulkKeys::open(regions, place.path().join("keys"), Arc::new(OsRng), &Steered::at(Time(5))).await.map(drop)
+        };
+        let write = async |of: TenantId| {
+            let holder = &Region::local(vec![("us", Secret::new([9; 32]))]).unwrap()[0].holders[0];
+            let binding = Binding { region: "us", tenant: of, version: 1 };
+            let (key, _) = wrap_new(binding, holder.as_ref(), Time(5), &OsRng).await.unwrap();
+            keyfile::write(&place.path().join("keys"), &key).unwrap();
+        };
+        let refused = |done: Result<(), Failure>, region: &str| match done {
+            Err(Failure::Internal(words)) => words.contains(&format!("keys of region {region},")),
+            _ => false,
+        };
+        node("eu").await.unwrap();
+        // Another region's node has no house here; one that was declared and never used left its house key alone.
+        assert!(refused(node("us").await, "eu"));
+        write(house_of("us")).await;
+        node("eu").await.unwrap();
+        assert!(refused(node("us").await, "eu"), "the house's own database is under the other key");
+        write(tenant()).await;
+        assert!(refused(node("eu").await, "us"));
+    }
 }

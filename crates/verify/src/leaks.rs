@@ -320,6 +320,26 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_was_not_given_is_counted() {
+        let app = manifest::read(include_str!("../../../apps/nordkestrel/app.toml"), "app.toml").unwrap();
+        let given = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), format!("{n}-of-this-machine"))).collect();
+        let (found, none) = here(&app, &given(&[]));
+        assert!(found.is_empty() && none > 0);
+        let all = ["VOUCHSAFE_ROOT_EU", "VOUCHSAFE_SESSION_KEY", "STRIPE_SECRET_KEY", "VOUCHSAFE_SMTP_URL"];
+        assert_eq!(here(&app, &given(&all)).1, 0);
+        for at in 0..all.len() {
+            let mut some = all.to_vec();
+            some.remove(at);
+            assert_eq!(here(&app, &given(&some)).1, 1, "without {}", all[at]);
+        }
+        let (found, _) = here(&app, &given(&["VAULT_TOKEN", "VOUCHSAFE_ROOT_EU_NEXT", "META_CLIENT_SECRET"]));
+        assert_eq!(found.len(), 3);
+        // Too short to be told from other text: as good as not given.
+        let short = BTreeMap::from([("STRIPE_SECRET_KEY".to_owned(), "short".to_owned())]);
+        assert!(here(&app, &short).0.is_empty());
+    }
+
+    #[test]
     fn what_is_no_secret_is_let_pass() {
         for text in [
             "token = \"env:STRIPE_SECRET_KEY\"",
