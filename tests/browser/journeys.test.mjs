@@ -163,6 +163,8 @@ describe('kwestra', () => {
       const base = await enter(page, tenant, tenant.members[0].email);
       await page.goto(`${base}/console/collections/invoices`);
       await page.locator('main tbody a').first().click();
+      await page.getByRole('link', { name: 'Share by link' }).waitFor();
+      await shoot(page, 'share-record');
       await page.getByRole('link', { name: 'Share by link' }).click();
       await page.getByRole('button', { name: 'Make the link' }).waitFor();
       if (javaScriptEnabled) await sound(page, 'what a link will show');
@@ -181,10 +183,14 @@ describe('kwestra', () => {
         await client.fill('input[name=pin]', pin);
         await submit(client);
         await client.getByRole('heading', { name: /^An invoice/ }).waitFor();
+        await shoot(client, 'share-opened');
         assert.deepEqual(client.complaints, []);
       } finally {
         await client.context().close();
       }
+      await page.getByRole('link', { name: 'Back' }).click();
+      await page.locator('.trail').getByText('Opened by link').first().waitFor();
+      await page.locator('.trail').getByText('Link made').first().waitFor();
     }));
   }
 });

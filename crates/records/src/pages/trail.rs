@@ -51,6 +51,8 @@ fn what(action: &str) -> String {
         "record.updated" => "Changed".to_owned(),
         "record.submitted" => "Sent in".to_owned(),
         "file.uploaded" => "File added".to_owned(),
+        "share.created" => "Link made".to_owned(),
+        "share.opened" => "Opened by link".to_owned(),
         other => words::human(other.rsplit('.').next().unwrap_or(other)),
     }
 }
