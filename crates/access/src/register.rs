@@ -3,14 +3,13 @@
 //! Until somebody was added, any name may act: a server that is being built has no team yet. From then on a name acts that
 //! stands in the register and whose day has not come. When nobody is left in force, the one thing that goes is adding.
 
-use kernel::{Failure, Mode, Rng, TenantId, Time};
+use kernel::{DAY, Failure, Mode, Rng, TenantId, Time};
 use store::{Batch, Control, FromRow, Row, Tx};
 
 use crate::{Access, sql};
 
 /// The longest that anybody stands in the register without being looked at again, in milliseconds: a year.
 pub const LONGEST: i64 = 366 * DAY;
-const DAY: i64 = 86_400_000;
 /// Bytes of a name at most.
 const NAME: usize = 64;
 /// How long a line is kept after its removal, in milliseconds.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use encryption::{Signer, Vault};
-use kernel::{Clock, Failure, Home, Mode, Rng, TenantId, Time, Write};
+use kernel::{Clock, DAY, Failure, Home, Mode, Rng, TenantId, Time, Write};
 use store::{Batch, Control, Own, Reader, Tx};
 use tokio::sync::OwnedMutexGuard;
 
@@ -19,9 +19,6 @@ use crate::{
     tree::{self, State},
     witness::Witness,
 };
-
-/// A day, in milliseconds.
-const DAY: i64 = 86_400_000;
 
 /// What the section is made from.
 pub struct Means {

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as B64};
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 use serde_json::{Value, json};
 
 use crate::{
@@ -84,7 +84,7 @@ impl Issuer {
             }
             own.sign(&claims)
         };
-        Some((claims(&self.declared.audience, life), claims("vouchsafe development refresh", 14 * 86_400_000)))
+        Some((claims(&self.declared.audience, life), claims("vouchsafe development refresh", 14 * DAY)))
     }
 
     /// Subject and tenant of the development server's own refresh token.

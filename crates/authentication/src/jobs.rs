@@ -1,12 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use kernel::{Failure, may};
+use kernel::{DAY, Failure, may};
 use route::{Changing, Done, Job, post, with};
 use store::Control;
 
 use crate::{Authentication, sql};
-
-const DAY: i64 = 86_400_000;
 
 pub(crate) fn jobs(a: &Arc<Authentication>) -> Vec<Job> {
     vec![Job {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kernel::{Failure, Secret, TenantId, Time, Write};
+use kernel::{DAY, Failure, Secret, TenantId, Time, Write};
 use store::{Batch, Control, Tx};
 
 use crate::{Vault, kms::Binding, sql, vault::house_of};
@@ -26,7 +26,7 @@ impl Root {
     /// Whole days in force.
     #[must_use]
     pub const fn days(&self, now: Time) -> i64 {
-        now.0.saturating_sub(self.since.0).div_euclid(86_400_000)
+        now.0.saturating_sub(self.since.0).div_euclid(DAY)
     }
     /// Whether it is older than it may be, `age` in milliseconds.
     #[must_use]

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Time(pub i64);
 
+/// Milliseconds of a day of UTC.
+pub const DAY: i64 = 86_400_000;
+
 impl Time {
     /// This moment plus `millis`, saturating.
     #[must_use]
@@ -25,6 +28,12 @@ impl Time {
     #[must_use]
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+    /// The first moment of a day of UTC, written `2026-05-04`; its last is [`DAY`] less a millisecond later. `None` when it is
+    /// no day of the calendar.
+    #[must_use]
+    pub fn day(text: &str) -> Option<Self> {
+        (text.len() == 10).then(|| Self::parse(&format!("{text}T00:00:00Z"))).flatten()
     }
     /// Reads RFC 3339 with any offset. `None` when it is not a time.
     #[must_use]
@@ -81,5 +90,13 @@ mod tests {
         assert_eq!(Time::parse(text).unwrap().to_string(), text);
         assert_eq!(Time::parse("2026-05-04T11:30:00+02:00"), Time::parse(text));
         assert_eq!(Time::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        assert_eq!(Time::day("2026-05-04"), Time::parse("2026-05-04T00:00:00Z"));
+        for bad in ["", "2026-5-4", "2026-02-30", "2026-05-04T00:00:00Z", "20260504T1", "0026-05-4é"] {
+            assert_eq!(Time::day(bad), None, "{bad}");
+        }
     }
 }

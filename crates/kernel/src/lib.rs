@@ -14,7 +14,7 @@ mod rng;
 pub mod sabotage;
 mod secret;
 
-pub use clock::{Clock, Steered, Time};
+pub use clock::{Clock, DAY, Steered, Time};
 pub use event::{Claim, Event, Outcome, Source};
 pub use failure::{Failure, FieldError, Reason};
 pub use id::{Id, RequestId, SessionId, TenantId, UserId};

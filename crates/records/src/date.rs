@@ -27,7 +27,7 @@ fn digits<const N: usize>(out: &mut Vec<u8>, value: i64) {
 /// `2026-05-04T09:30:00.000Z` of milliseconds since the epoch; times outside the years 0 to 9999 are cut to them.
 pub(crate) fn moment(out: &mut Vec<u8>, millis: i64) {
     let millis = millis.clamp(-62_167_219_200_000, 253_402_300_799_999);
-    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    let (days, rest) = (millis.div_euclid(kernel::DAY), millis.rem_euclid(kernel::DAY));
     let (year, month, day) = civil(days);
     digits::<4>(out, year);
     out.push(b'-');

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use encryption::hash::Sha256;
 use futures_util::StreamExt;
-use kernel::{Failure, FieldError, Reason, Rows};
+use kernel::{DAY, Failure, FieldError, Reason, Rows};
 use manifest::{Kind, Target};
 use route::BodyStream;
 use serde_json::{Map, Value as Json};
@@ -25,7 +25,7 @@ const TOLD: usize = 100;
 /// Bytes of one JSON line.
 const LINE: usize = 4 << 20;
 /// Staged rows of jobs that never ended go after a day.
-const STALE: i64 = 86_400_000;
+const STALE: i64 = DAY;
 /// Columns that every export has and no import sets.
 pub(crate) const SYSTEM: [&str; 7] =
     ["created_at", "created_by", "updated_at", "version", "published", "published_at", "draft"];

@@ -4,7 +4,7 @@ use access::Access;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use encryption::hash::{Sha256, sha256};
 use http::StatusCode;
-use kernel::{Cell, Failure, FieldSet, Home, Outcome, Principal, Reason, Rng, Rows, Time, Write, may};
+use kernel::{Cell, DAY, Failure, FieldSet, Home, Outcome, Principal, Reason, Rng, Rows, Time, Write, may};
 use manifest::{Kind, Share, Target};
 use route::Reply;
 use serde_json::json;
@@ -54,7 +54,7 @@ impl Link {
             me.clone(),
             self.expires.into(),
         ];
-        batch.any(&sql::SHARE_SWEEP, (now.plus(-86_400_000).0,)).rows(1, &sql::SHARE_ADD, args)
+        batch.any(&sql::SHARE_SWEEP, (now.plus(-DAY).0,)).rows(1, &sql::SHARE_ADD, args)
     }
 
     /// Its address for people: a page that asks for the PIN.

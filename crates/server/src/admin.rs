@@ -4,7 +4,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use futures_util::StreamExt as _;
-use kernel::{Action, Credential, Failure, Permit, Principal, TenantId, Write, may};
+use kernel::{Action, Credential, DAY, Failure, Permit, Principal, TenantId, Write, may};
 use route::{Body, Intake, Raw, Reply, Run};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -83,9 +83,9 @@ pub(crate) fn moment(
     days: Option<i64>,
     now: kernel::Time,
 ) -> Result<Option<kernel::Time>, Failure> {
-    let Some(text) = text else { return Ok(days.map(|days| now.plus(days.saturating_mul(86_400_000)))) };
-    let whole = if text.len() == 10 { format!("{text}T23:59:59Z") } else { text.to_owned() };
-    kernel::Time::parse(&whole).map(Some).ok_or(Failure::bad("`expires` is a day such as 2027-01-31"))
+    let Some(text) = text else { return Ok(days.map(|days| now.plus(days.saturating_mul(DAY)))) };
+    let last = kernel::Time::day(text).map(|day| day.plus(DAY - 1)).or_else(|| kernel::Time::parse(text));
+    last.map(Some).ok_or(Failure::bad("`expires` is a day such as 2027-01-31"))
 }
 
 /// Listens on `<data>/admin.sock` until the runtime ends.

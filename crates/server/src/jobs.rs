@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kernel::{Action, Failure, Permit, Read, RequestId, Site, TenantId, Time, Write, may};
+use kernel::{Action, DAY, Failure, Permit, Read, RequestId, Site, TenantId, Time, Write, may};
 use monitoring::Level;
 use route::{Job, Raw, Run};
 use store::Tx;
@@ -141,7 +141,7 @@ pub(crate) fn advisories(server: &Arc<Server>) {
             let found =
                 tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| Err("reading it panicked".to_owned()));
             if let Err(why) = found
-                && now.since(told) > 86_400_000
+                && now.since(told) > DAY
             {
                 told = now;
                 let fields = vec![("why", why.into())];

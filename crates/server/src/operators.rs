@@ -3,7 +3,7 @@
 use access::register::{self, Standing};
 use authentication::operator;
 use disclosure::Decisions;
-use kernel::{Failure, TenantId};
+use kernel::{DAY, Failure, TenantId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Control;
@@ -112,6 +112,6 @@ async fn state(server: &Server, who: &str) -> Result<Value, Failure> {
         "enforced": server.access.standing("", now).await? != Standing::Open,
         "listed": all.len(),
         "in_force": all.iter().filter(|o| o.in_force(now)).count(),
-        "review_days": review.map(|at| now.since(at).div_euclid(86_400_000)),
+        "review_days": review.map(|at| now.since(at).div_euclid(DAY)),
     }))
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use encryption::{Aged, GRACE};
-use kernel::{Action, Failure, Permit, TenantId, Time, Write, may};
+use kernel::{Action, DAY, Failure, Permit, TenantId, Time, Write, may};
 use monitoring::Level;
 use serde_json::{Value, json};
 use store::{Apply, Control, Tx};
@@ -301,7 +301,7 @@ pub(crate) async fn root(server: &Server, who: &str) -> Result<Value, Failure> {
 /// `keys status`.
 pub(crate) async fn status(server: &Server) -> Result<Value, Failure> {
     let (now, rotate) = (server.clock.now(), server.app.encryption.rotate.0);
-    let days = |since: Time| (now.0 - since.0).div_euclid(86_400_000);
+    let days = |since: Time| (now.0 - since.0).div_euclid(DAY);
     let mut regions = Vec::new();
     let (roots, _) = server.vault.roots().await?;
     for age in server.vault.ages().await? {
@@ -330,7 +330,7 @@ pub(crate) async fn status(server: &Server) -> Result<Value, Failure> {
         }
     }
     Ok(json!({
-        "rotate_days": rotate / 86_400_000, "regions": regions, "left": left,
+        "rotate_days": rotate / DAY, "regions": regions, "left": left,
         "openings": server.vault.openings(),
     }))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use encryption::{OsRng, Vault};
 use futures_util::TryStreamExt;
 use kernel::{
-    Actor, Caller, Clock, Credential, Event, Grant, Home, Id, Keys, Mode, Outcome, Peer, Permit, Place, Principal,
+    Actor, Caller, Clock, Credential, DAY, Event, Grant, Home, Id, Keys, Mode, Outcome, Peer, Permit, Place, Principal,
     RequestId, Secret, Site, Source, Status, Steered, Tenant, TenantId, UserId, Write,
 };
 use route::{Body, Run, with};
@@ -14,7 +14,6 @@ use store::{Change, Control, Engine, Lookup, Options, Own, Store, statements};
 use super::{export, *};
 use crate::{Chained, Means, Report, Trust, Vkey, verify_export, verify_with};
 
-const DAY: i64 = 86_400_000;
 const START: Time = Time(1_777_887_000_000);
 
 statements! {

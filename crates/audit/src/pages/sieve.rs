@@ -1,6 +1,6 @@
 //! Which entries are asked for.
 
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 use maud::{Markup, html};
 use route::page::{Button, Field, form_get};
 use schemars::JsonSchema;
@@ -8,8 +8,6 @@ use serde::Deserialize;
 
 use super::People;
 use crate::leaf::Leaf;
-
-const DAY: i64 = 86_400_000;
 
 /// The form's members; empty ones ask for nothing.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -102,8 +100,8 @@ fn day(field: &str, text: &str) -> Result<Option<Time>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
-    let at = (text.len() == 10).then(|| Time::parse(&format!("{text}T00:00:00Z"))).flatten();
-    at.map(Some).ok_or_else(|| Failure::field(field, "type", "a day, such as 2026-05-04"))
+    let wrong = || Failure::field(field, "type", "a day, such as 2026-05-04");
+    Time::day(text).map(Some).ok_or_else(wrong)
 }
 
 fn escaped(text: &str) -> String {

@@ -1,13 +1,12 @@
 //! "The address also stands, signed, in security.txt": RFC 9116, with an OpenPGP cleartext signature.
 
 use jiff::{Timestamp, Unit};
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 
 use crate::Disclosure;
 
 /// How long a copy of the file may be believed. It is made anew for whoever asks, so ours never expires.
 const HOLDS_DAYS: i64 = 90;
-const DAY: i64 = 86_400_000;
 
 /// The file at this moment, for the site at this address.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 use route::{Asking, Changing, Done};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,6 @@ use crate::Disclosure;
 
 /// Rows shown at most.
 const MOST: i64 = 500;
-const DAY: i64 = 86_400_000;
 
 /// Somebody left.
 #[derive(Deserialize, JsonSchema)]
@@ -46,15 +45,11 @@ pub(super) struct Secrets {
 
 /// A day counts to its end: a secret that was replaced in the morning was seen by whoever left in the evening.
 fn moment(text: &str, now: Time) -> Option<Time> {
-    let at = match text.len() {
-        10 => Time::parse(&format!("{text}T00:00:00Z"))?.plus(DAY - 1).min(now),
-        _ => Time::parse(text)?,
+    let (began, at) = match Time::day(text) {
+        Some(day) => (day, day.plus(DAY - 1).min(now)),
+        None => Time::parse(text).map(|at| (at, at))?,
     };
-    let begun = match text.len() {
-        10 => Time::parse(&format!("{text}T00:00:00Z"))?,
-        _ => at,
-    };
-    Some(at).filter(|_| begun <= now)
+    (began <= now).then_some(at)
 }
 
 pub(super) async fn left(d: Arc<Disclosure>, call: Changing<Leaving>) -> Result<Done<Departure>, Failure> {

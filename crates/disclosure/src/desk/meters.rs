@@ -1,7 +1,7 @@
 //! What this server measures of itself speaks before any probe's proof, and only ever against it: a probe shows that a
 //! meter works, on a server of its own; that a secret here is too old, only this one knows.
 
-use kernel::{Failure, Mode, Time};
+use kernel::{DAY, Failure, Mode, Time};
 use store::Tx;
 
 use super::supply::Audit;
@@ -10,7 +10,6 @@ use crate::{
     results::{Alarm, Finding, Verdict},
 };
 
-const DAY: i64 = 86_400_000;
 /// What a key service may take to turn a root whose time has come, in milliseconds.
 const GRACE: i64 = DAY;
 const NO_LIST: &str = "this server has no list of known flaws to compare its build with (VOUCHSAFE_ADVISORIES)";

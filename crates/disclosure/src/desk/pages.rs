@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use encryption::hash;
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 use maud::{Markup, html};
 use route::{
     Asking, Html, Mishap, Redraw,
@@ -68,7 +68,7 @@ fn report_card(d: &Disclosure, mishap: Option<&Mishap>) -> Card {
 }
 
 fn days(millis: i64) -> String {
-    format!("{} days", millis / 86_400_000)
+    format!("{} days", millis / DAY)
 }
 
 fn capital(text: &str) -> String {

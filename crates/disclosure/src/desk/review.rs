@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use access::register::{self, Operator};
 use encryption::hash::sha256;
-use kernel::{Failure, Mode, Rng, Time, Write};
+use kernel::{DAY, Failure, Mode, Rng, Time, Write};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{Batch, Control, Receipt, Tx};
@@ -17,7 +17,7 @@ use crate::{Attestation, Disclosure, Wish, results::attestation};
 /// What a review is signed for.
 pub(crate) const CHECK: &str = "gov.access_review";
 /// The longest that a review counts, in milliseconds: a quarter.
-pub(crate) const QUARTER: i64 = 92 * 86_400_000;
+pub(crate) const QUARTER: i64 = 92 * DAY;
 
 /// A decision about each operator, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,14 +5,13 @@
 //! house's own and stays when a root key is replaced, so that no age begins anew.
 
 use encryption::hash;
-use kernel::{Failure, Mode, Secret, Time, Write, sabotage::off};
+use kernel::{DAY, Failure, Mode, Secret, Time, Write, sabotage::off};
 use serde::Serialize;
 use store::{Control, Receipt, Tx};
 
 use super::{channel::stamp, sql};
 use crate::Disclosure;
 
-const DAY: i64 = 86_400_000;
 /// How long the team has to replace what somebody who left could have seen, in milliseconds.
 pub const AFTER_LEAVING: i64 = 7 * DAY;
 /// The oldest that a mail key may be where the manifest says nothing, in milliseconds.

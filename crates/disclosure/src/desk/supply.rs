@@ -9,14 +9,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use kernel::{Time, sabotage::off};
+use kernel::{DAY, Time, sabotage::off};
 use rustsec::{Database, Lockfile, database::Query};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::channel::stamp;
 
-const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
 /// Days after which a list, or a comparison with it, says nothing any more.
 const LIST_DAYS: i64 = 7;
@@ -236,7 +235,7 @@ fn advisories(folder: &Path, now: Time) -> Result<Advisories, String> {
     };
     for hit in hits {
         let date = hit.advisory.date.as_str().to_owned();
-        let published = Time::parse(&format!("{date}T00:00:00Z")).unwrap_or(now);
+        let published = Time::day(&date).unwrap_or(now);
         let flaw = Flaw {
             id: hit.advisory.id.to_string(),
             part: format!("{} {}", hit.package.name, hit.package.version),

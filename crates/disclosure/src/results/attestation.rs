@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use encryption::{Signer, hash::sha256};
-use kernel::{Failure, Time};
+use kernel::{DAY, Failure, Time};
 use manifest::{App, CheckKind, Page, PageClaim};
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +162,6 @@ pub(crate) fn of<'a>(all: &'a [Attestation], claim: &PageClaim, check: &str) -> 
 /// Signatures that end within `days` days, or have ended, and are the newest of their subject.
 pub(crate) fn ending(all: &[Attestation], now: Time, days: i64) -> Vec<&Attestation> {
     let later = |a: &Attestation| all.iter().any(|b| b.subject == a.subject && b.signed_at > a.signed_at);
-    let soon = now.plus(days * 86_400_000);
+    let soon = now.plus(days * DAY);
     all.iter().filter(|a| a.until() <= soon && !later(a)).collect()
 }

@@ -261,7 +261,7 @@ async fn remind(d: Arc<Disclosure>, call: Asking<()>) -> Result<(), Failure> {
     let now = call.tx.permit().principal().at();
     let state = State::load(&call.tx, &d.key()?).await?;
     for signature in attestation::ending(&state.attestations, now, REMIND) {
-        let days = signature.until().since(now).div_euclid(super::publish::DAY);
+        let days = signature.until().since(now).div_euclid(kernel::DAY);
         let fields = vec![("subject", signature.subject.clone().into()), ("days", days.into())];
         let request = call.tx.permit().principal().peer().request();
         d.means.monitor.event(Level::Warn, Some(request), None, "a signature ends", fields);

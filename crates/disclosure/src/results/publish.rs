@@ -1,7 +1,7 @@
 //! From a round of outcomes to published verdicts: one batch, one leaf, one signed report. And from a signature.
 
 use encryption::{Signer, hash::sha256};
-use kernel::{Failure, Mode, Time, Write};
+use kernel::{DAY, Failure, Mode, Time, Write};
 use manifest::PageClaim;
 use serde_json::{Map, Value, json};
 use store::{Batch, Control, Receipt, Tx};
@@ -14,8 +14,6 @@ use super::{
 };
 use crate::Disclosure;
 
-/// Milliseconds of a day.
-pub(crate) const DAY: i64 = 86_400_000;
 /// Days that a promise's days are kept.
 const KEPT: i64 = 400;
 /// Days that a run is kept in which no verdict changed; its bytes go with the next run.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use kernel::{Failure, Mode, Time};
+use kernel::{DAY, Failure, Mode, Time};
 use manifest::PageClaim;
 use serde_json::{Value, json};
 use store::Tx;
@@ -13,7 +13,7 @@ use store::Tx;
 use super::{
     Verdict,
     judged::{Judged, State},
-    publish::{DAY, promise},
+    publish::promise,
     sql,
     wording::{self, Wording},
 };

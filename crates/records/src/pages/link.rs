@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use kernel::{Failure, Principal, Read};
+use kernel::{DAY, Failure, Principal, Read};
 use manifest::Share;
 use maud::{Markup, html};
 use route::{
@@ -63,7 +63,7 @@ async fn page(lending: &Lending, tx: &Tx<Read>, id: &str, notice: Option<Notice>
     let (record, _) = room.one(tx, id).await?;
     let name = label::name(room.shelf(), label::naming(room.shelf(), answer::readable(room.shelf(), grant)), &record);
     let home = format!("{}/{id}", room.home(who));
-    let days = share.ttl.0.div_euclid(86_400_000);
+    let days = share.ttl.0.div_euclid(DAY);
     let small = words::small(&room.shelf().def.label);
     let shown = share.shows.iter().filter_map(|(at, fields)| {
         let shelf = room.records().shelf(*at)?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
-use kernel::{Failure, Id, Principal, Read, Rows, Write, may};
+use kernel::{DAY, Failure, Id, Principal, Read, Rows, Write, may};
 use manifest::{Field as Def, Kind};
 use maud::{Markup, html};
 use route::{
@@ -27,7 +27,7 @@ const MOST: u64 = 512 << 20;
 /// Field of a file that waits to be imported: no collection has one of that name.
 const FIELD: &str = "_import";
 /// Uploads that were never started go after a day.
-const STALE: i64 = 86_400_000;
+const STALE: i64 = DAY;
 /// Bytes looked at for the preview.
 const HEAD: usize = 64 * 1024;
 /// Rows shown of it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::DAY;
 use manifest::App;
 use serde_json::{Value, json};
 
@@ -22,7 +23,6 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 const PATH: &str = "/.well-known/security.txt";
-const DAY: i64 = 86_400_000;
 
 async fn fetch(scene: &Scene, host: &str, path: &str) -> Result<Answer, Miss> {
     let answer = scene.stage.client(host, "").at_root(Ask::get(path)).await?.decided()?;

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use kernel::Time;
+use kernel::{DAY, Time};
 use serde_json::Value;
 
 use super::probe;
@@ -23,7 +23,6 @@ use crate::{
 pub(super) const PROBES: &[Probe] =
     &[probe!("audit.merkle_jwks", Alone, merkle_jwks), probe!("audit.retention", Alone, retention)];
 
-const DAY: i64 = 86_400_000;
 /// How long a day's end may take to be seen.
 const SEEN: Duration = Duration::from_secs(12);
 

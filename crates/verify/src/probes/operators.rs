@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kernel::DAY;
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +26,6 @@ fn line(by: &str, name: &str, reason: &str, days: i64) -> Value {
     json!({"do": "operator.add", "as": by, "newcomer": newcomer})
 }
 
-const DAY: i64 = 86_400_000;
 const REASON: &str = "a line of the prober, for a server of its own";
 
 /// Orders that were refused, each for the reason wanted: any other failure would look the same.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use kernel::Time;
+use kernel::{DAY, Time};
 use serde_json::Value;
 
 use super::{
@@ -25,7 +25,6 @@ use crate::{
 
 pub(super) const PROBES: &[Probe] = &[probe!("gov.dependency_audit", Together, dependency_audit)];
 
-const DAY: i64 = 86_400_000;
 /// Days that a list counts, and that a flaw may stay open.
 const FRESH: i64 = 7;
 const OPEN: i64 = 30;
@@ -101,7 +100,7 @@ impl Told {
     /// Days since a moment it names.
     fn days_since(&self, now: Time, pointer: &str) -> i64 {
         let text = self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let at = Time::parse(&if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() });
+        let at = Time::day(text).or_else(|| Time::parse(text));
         at.map_or(i64::MAX, |at| now.since(at).div_euclid(DAY))
     }
     fn flaws(&self) -> Vec<(String, String)> {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kernel::DAY;
 use serde_json::{Value, json};
 
 use super::vault::{Stored, keys_of, opens, plant, read, replies};
@@ -20,7 +21,6 @@ use crate::{
     wire::Ask,
 };
 
-const DAY: i64 = 86_400_000;
 /// How long the server may take for a step that it does by itself.
 const STEP: Duration = Duration::from_secs(20);
 

@@ -36,7 +36,7 @@ pub(super) async fn accesses(d: Arc<Disclosure>, call: Asking<Ask<()>>) -> Resul
 async fn draw(d: &Disclosure, tx: &Tx<Read>, said: Option<&str>, mishap: Option<&Mishap>) -> Result<Html, Failure> {
     let seen = d.reviewable(tx).await?;
     let before = tx.all(&sql::REVIEWS, (12,)).await?;
-    let quarter = d.app().operators.review.0 / super::DAY;
+    let quarter = d.app().operators.review.0 / kernel::DAY;
     let body = html! {
         section { h2 { "Operators" } (absent(&seen, &d.app().operators.names)) (deciding(&seen, &d.app().operators.names, mishap)) }
         section { h2 { "Powerful roles" } (powerful(d, &seen)) }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kernel::{Actor, Failure, Time};
+use kernel::{Actor, DAY, Failure, Time};
 use manifest::{CheckKind, PageClaim};
 use maud::{Markup, html};
 use route::{
@@ -10,7 +10,7 @@ use route::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DAY, away, capital, day, page};
+use super::{away, capital, day, page};
 use crate::{
     Attestation, Disclosure, Verdict, Wish,
     desk::review::CHECK,
@@ -204,7 +204,7 @@ pub(super) async fn sign(d: Arc<Disclosure>, call: Changing<Signing>) -> Result<
         "" => None,
         // The last day itself ends when the page's time does.
         day if day == date(last) => None,
-        day => Some(Time::parse(&format!("{day}T23:59:59Z")).ok_or(Failure::field("expires", "invalid", "a day"))?),
+        day => Some(Time::day(day).ok_or(Failure::field("expires", "invalid", "a day"))?.plus(DAY - 1)),
     };
     let evidence = Some(evidence.trim().to_owned()).filter(|link| !link.is_empty());
     let (receipt, _) = d.attest(call.tx, Wish { subject, name, statement, evidence, expires }).await?;
