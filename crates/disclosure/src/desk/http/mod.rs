@@ -1,4 +1,8 @@
-//! What anyone may ask of the desk.
+//! What anyone may ask of the desk, and, in their rooms, what the team may.
+
+mod leaving;
+pub(super) mod operator;
+mod runs;
 
 use std::sync::Arc;
 
@@ -11,12 +15,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Control;
 
-use super::{
-    channel, leaving, operator, pages,
-    report::{Content, clocks},
-    runs, sql,
+use crate::{
+    Disclosure,
+    desk::{
+        channel, pages,
+        report::{Content, clocks},
+        sql,
+    },
 };
-use crate::Disclosure;
 
 pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
     let public = |path: &str, serve| Route { path: path.to_owned(), action: may("public", "read"), tier: "api", serve };
@@ -32,7 +38,7 @@ pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
         public("/trust/sbom.json", get(with(d, sbom))),
         public("/trust/advisories.json", get(with(d, advisories))),
         public("/trust/secrets.json", get(with(d, leaving::declared))),
-        public("/trust/tests", get(with(d, runs::page))),
+        public("/trust/tests", get(with(d, pages::runs::page))),
         public("/trust/tests.json", get(with(d, runs::signed))),
         public("/legal/{name}", get(with(d, pages::policy))),
         Route {
@@ -43,7 +49,7 @@ pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
         },
     ];
     routes.extend(operator::routes(d));
-    routes.extend(super::room::routes(d));
+    routes.extend(pages::room::routes(d));
     routes
 }
 
@@ -179,7 +185,7 @@ async fn inventory(d: Arc<Disclosure>, _: Asking<()>) -> Result<Reply, Failure> 
 }
 
 async fn sbom(d: Arc<Disclosure>, _: Asking<()>) -> Result<Reply, Failure> {
-    Ok(Reply::json(StatusCode::OK, super::supply::sbom(d.build()).to_string()))
+    Ok(Reply::json(StatusCode::OK, crate::desk::supply::sbom(d.build()).to_string()))
 }
 
 /// `null`: no list is configured.

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Control;
 
-use super::{channel::stamp, secret_age::SecretAge, sql};
-use crate::Disclosure;
+use crate::{
+    Disclosure,
+    desk::{channel::stamp, secret_age::SecretAge, sql},
+};
 
 /// Rows shown at most.
 const MOST: i64 = 500;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use access::register::{self, Operator};
-use kernel::{Failure, Read, Time};
+use kernel::{DAY, Failure, Read, Time};
 use maud::{Markup, html};
 use route::{
     Asking, Html,
@@ -9,7 +9,7 @@ use route::{
 };
 use store::Tx;
 
-use super::{DAY, capital, clock, day, page};
+use super::{capital, clock, day, page};
 use crate::{
     Disclosure, Verdict,
     desk::{incident::Told, review::CHECK, secret_age::SecretAge, sql},

@@ -8,18 +8,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::Control;
 
-use super::{
-    channel::stamp,
-    incident::{CLOCK, Told},
-    leaving,
-    report::{Content, Standing},
-    runs,
-    sql::{self, Kept},
+use super::{leaving, runs};
+use crate::{
+    Disclosure,
+    desk::{
+        channel::stamp,
+        incident::{CLOCK, Told},
+        report::{Content, Standing},
+        sql::{self, Kept},
+    },
 };
-use crate::Disclosure;
 
 /// Rows shown at most.
-pub(super) const MOST: i64 = 500;
+pub(in crate::desk) const MOST: i64 = 500;
 
 pub(super) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
     let read = |path: &str, serve| Route { path: path.to_owned(), action: may("operator", "read"), tier: "api", serve };
@@ -53,7 +54,7 @@ struct Line {
     summary: String,
 }
 
-pub(super) fn content(d: &Disclosure, sealed: &[u8]) -> Result<Content, Failure> {
+pub(in crate::desk) fn content(d: &Disclosure, sealed: &[u8]) -> Result<Content, Failure> {
     let plain = d.vault().open_house("report", sealed)?;
     serde_json::from_slice(plain.expose()).map_err(|_| Failure::internal("disclosure: a kept report is JSON"))
 }
@@ -85,11 +86,11 @@ async fn reports(d: Arc<Disclosure>, call: Asking<()>) -> Result<Lines, Failure>
 /// A name in a path.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Named {
-    pub(super) id: String,
+pub(in crate::desk) struct Named {
+    pub(in crate::desk) id: String,
 }
 
-pub(super) fn id(text: &str) -> Result<Id, Failure> {
+pub(in crate::desk) fn id(text: &str) -> Result<Id, Failure> {
     text.parse().map_err(|_| Failure::NotFound)
 }
 
@@ -113,7 +114,7 @@ async fn report(d: Arc<Disclosure>, call: Asking<Named>) -> Result<Whole, Failur
 }
 
 /// What the team told the reporter: when and what.
-pub(super) fn updates(d: &Disclosure, rows: Vec<(Time, Vec<u8>)>) -> Result<Vec<(String, String)>, Failure> {
+pub(in crate::desk) fn updates(d: &Disclosure, rows: Vec<(Time, Vec<u8>)>) -> Result<Vec<(String, String)>, Failure> {
     let open = |(at, sealed): (Time, Vec<u8>)| {
         let text = d.vault().open_house("report", &sealed)?;
         Ok((stamp(at), text.expose_str().unwrap_or_default().to_owned()))
@@ -121,7 +122,7 @@ pub(super) fn updates(d: &Disclosure, rows: Vec<(Time, Vec<u8>)>) -> Result<Vec<
     rows.into_iter().map(open).collect()
 }
 
-pub(super) async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(in crate::desk) async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let none = Failure::Conflict("no such report waits for an answer".into());
     let batch = call.tx.batch::<Control>(format!("report/{id}")).expect(1, &sql::ACKNOWLEDGE, (id, now), none);
@@ -131,12 +132,12 @@ pub(super) async fn acknowledge(_: Arc<Disclosure>, call: Changing<Named>) -> Re
 /// Words for the reporter.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Update {
-    pub(super) id: String,
-    pub(super) words: String,
+pub(in crate::desk) struct Update {
+    pub(in crate::desk) id: String,
+    pub(in crate::desk) words: String,
 }
 
-pub(super) async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result<Done<()>, Failure> {
+pub(in crate::desk) async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     if call.input.words.trim().is_empty() || call.input.words.chars().count() > 5000 {
         return Err(Failure::field("words", "length", "1 to 5,000 characters"));
@@ -150,14 +151,14 @@ pub(super) async fn update(d: Arc<Disclosure>, call: Changing<Update>) -> Result
 /// Closing: with the name to thank, when the reporter wanted to be named.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Closing {
-    pub(super) id: String,
+pub(in crate::desk) struct Closing {
+    pub(in crate::desk) id: String,
     /// Thank them on the page of thanks.
     #[serde(default)]
-    pub(super) thank: bool,
+    pub(in crate::desk) thank: bool,
 }
 
-pub(super) async fn close(_: Arc<Disclosure>, call: Changing<Closing>) -> Result<Done<()>, Failure> {
+pub(in crate::desk) async fn close(_: Arc<Disclosure>, call: Changing<Closing>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let kept = call.tx.one(&sql::BY_ID, (id,)).await?;
     let credit = kept.7.filter(|_| call.input.thank);
@@ -168,19 +169,19 @@ pub(super) async fn close(_: Arc<Disclosure>, call: Changing<Closing>) -> Result
 
 /// An incident.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Incident {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) words: String,
-    pub(super) known_at: String,
-    pub(super) notify_by: String,
-    pub(super) notified_at: Option<String>,
-    pub(super) closed_at: Option<String>,
-    pub(super) clock: &'static str,
-    pub(super) replaced: Option<String>,
+pub(in crate::desk) struct Incident {
+    pub(in crate::desk) id: String,
+    pub(in crate::desk) title: String,
+    pub(in crate::desk) words: String,
+    pub(in crate::desk) known_at: String,
+    pub(in crate::desk) notify_by: String,
+    pub(in crate::desk) notified_at: Option<String>,
+    pub(in crate::desk) closed_at: Option<String>,
+    pub(in crate::desk) clock: &'static str,
+    pub(in crate::desk) replaced: Option<String>,
 }
 
-pub(super) fn incident(row: sql::Happened, now: Time) -> Incident {
+pub(in crate::desk) fn incident(row: sql::Happened, now: Time) -> Incident {
     let (id, title, words, known, by, notified, closed, replaced) = row;
     Incident {
         id,
@@ -210,21 +211,21 @@ async fn incidents(_: Arc<Disclosure>, call: Asking<()>) -> Result<Register, Fai
 /// A new incident; the clock runs from `known_at` (RFC 3339), or from now.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Opening {
-    pub(super) title: String,
+pub(in crate::desk) struct Opening {
+    pub(in crate::desk) title: String,
     #[serde(default)]
-    pub(super) words: String,
-    pub(super) known_at: Option<String>,
+    pub(in crate::desk) words: String,
+    pub(in crate::desk) known_at: Option<String>,
 }
 
 /// What was made.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Opened {
+pub(in crate::desk) struct Opened {
     id: String,
     notify_by: String,
 }
 
-pub(super) async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<Done<Opened>, Failure> {
+pub(in crate::desk) async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<Done<Opened>, Failure> {
     let now = call.tx.permit().principal().at();
     let Opening { title, words, known_at } = call.input;
     if title.trim().is_empty() || title.chars().count() > 200 || words.chars().count() > 5000 {
@@ -247,7 +248,7 @@ pub(super) async fn open(d: Arc<Disclosure>, call: Changing<Opening>) -> Result<
     Ok(Done::created(batch.commit().await?, Opened { id: id.to_string(), notify_by: stamp(by) }))
 }
 
-pub(super) async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
+pub(in crate::desk) async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Result<Done<()>, Failure> {
     let (id, now) = (id(&call.input.id)?, call.tx.permit().principal().at());
     let none = Failure::Conflict("no such incident waits for it".into());
     let batch = call.tx.batch::<Control>(format!("incident/{id}")).expect(1, &sql::NOTIFIED, (id, now), none);
@@ -257,14 +258,14 @@ pub(super) async fn notified(_: Arc<Disclosure>, call: Changing<Named>) -> Resul
 /// The end of an incident: what customers may read of it, and what was replaced because of it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ending {
-    pub(super) id: String,
+pub(in crate::desk) struct Ending {
+    pub(in crate::desk) id: String,
     #[serde(default)]
-    pub(super) words: String,
-    pub(super) replaced: Option<String>,
+    pub(in crate::desk) words: String,
+    pub(in crate::desk) replaced: Option<String>,
 }
 
-pub(super) async fn end(_: Arc<Disclosure>, call: Changing<Ending>) -> Result<Done<()>, Failure> {
+pub(in crate::desk) async fn end(_: Arc<Disclosure>, call: Changing<Ending>) -> Result<Done<()>, Failure> {
     let Ending { id: name, words, replaced } = call.input;
     let (id, now) = (id(&name)?, call.tx.permit().principal().at());
     if words.chars().count() > 5000 || replaced.as_ref().is_some_and(|r| r.chars().count() > 500) {

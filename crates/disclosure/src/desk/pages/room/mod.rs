@@ -10,7 +10,7 @@ mod violations;
 
 use std::sync::Arc;
 
-use kernel::{DAY, Failure, Principal, Time};
+use kernel::{Failure, Principal, Time};
 use maud::{Markup, html};
 use route::{
     Html, Route, get, may,
@@ -23,7 +23,7 @@ use crate::Disclosure;
 /// Checks that protect these pages.
 const PROTECTS: &[&str] = &["gov.named_operators", "gov.access_review", "access.operator_jit", "access.operator_mfa"];
 
-pub(super) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
+pub(in crate::desk) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
     let read = |path: &str, serve| Route { path: path.to_owned(), action: may("operator", "read"), tier: "api", serve };
     let act =
         |path: &str, serve| Route { path: path.to_owned(), action: may("operator", "manage"), tier: "api", serve };

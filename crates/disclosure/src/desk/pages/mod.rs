@@ -1,5 +1,8 @@
 //! The desk's pages: the report form and its receipt, thanks, incidents, the inventory, policies.
 
+pub(super) mod room;
+pub(super) mod runs;
+
 use std::sync::Arc;
 
 use encryption::hash;
@@ -12,13 +15,15 @@ use route::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    operator::{Incident, incident, updates},
-    report::Standing,
-    secret_age::SecretAge,
-    sql,
+use crate::{
+    Disclosure,
+    desk::{
+        http::operator::{Incident, incident, updates},
+        report::Standing,
+        secret_age::SecretAge,
+        sql,
+    },
 };
-use crate::Disclosure;
 
 fn day(at: Time) -> Markup {
     html! { (Stamp(at.0)) }

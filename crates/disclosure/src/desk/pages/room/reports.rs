@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kernel::{Failure, Read};
+use kernel::{DAY, Failure, Read};
 use maud::{Markup, html};
 use route::{
     Asking, Call, Changing, Done, Html, Mishap, Redraw, Reply,
@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::Tx;
 
-use super::{DAY, away, clock, day, page};
+use super::{away, clock, day, page};
 use crate::{
     Disclosure,
     desk::{
-        operator::{self, Closing, Named, Update, content, id, updates},
+        http::operator::{self, Closing, Named, Update, content, id, updates},
         report::Standing,
         sql,
     },

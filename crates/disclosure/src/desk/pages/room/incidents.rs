@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kernel::{Failure, Read, Time};
+use kernel::{DAY, Failure, Read, Time};
 use maud::{Markup, html};
 use route::{
     Asking, Call, Changing, Done, Html, Mishap, Redraw, Reply,
@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::Tx;
 
-use super::{DAY, clock, day, page};
+use super::{clock, day, page};
 use crate::{
     Disclosure,
     desk::{
+        http::operator::{self, Ending, Named, Opening},
         incident::Told,
-        operator::{self, Ending, Named, Opening},
         sql::{self, Happened},
     },
 };
