@@ -156,7 +156,7 @@ impl House {
     /// Makes the database of `tenant()`.
     pub async fn settle(&self) {
         let tx = self.tx::<kernel::Write>(self.who(apex(), Actor::Operator("ann".into())), "tenant.created");
-        tx.batch::<Control>("tenant").then(tenant(), store::Apply::new("tenant")).commit().await.unwrap();
+        tx.batch::<Control>("tenant").then(tenant(), store::Apply::new("tenant").founding()).commit().await.unwrap();
     }
     /// Leaves of a log, in order: action, target, outcome.
     pub async fn leaves(&self, home: Home) -> Vec<(String, String, String)> {

@@ -250,6 +250,9 @@ pub(crate) async fn check(call: Asking<()>) -> Result<Checked, Failure> {
     };
     let past = last.is_some_and(|(seq, ..)| seq >= size);
     let verdict = verdict.and(if past { Err(Broken { seq: recorded.size, why: Why::Long }) } else { Ok(()) });
+    // The house signed more than is here: an old copy of the database was put in place.
+    let short = recorded.size < walk.published.head.size;
+    let verdict = verdict.and(if short { Err(Broken { seq: recorded.size, why: Why::Short }) } else { Ok(()) });
     Ok(Checked {
         intact: verdict.is_ok(),
         size: recorded.size,

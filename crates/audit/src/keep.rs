@@ -1,7 +1,7 @@
 //! What goes: whole bundles when their time is over, and single values when their subject asks. Hashes stay, so every
 //! proof that was ever given still holds.
 
-use kernel::{Failure, Time, Write};
+use kernel::{Failure, Id, Time, Write};
 use store::{Own, Receipt, Tx};
 
 use crate::{
@@ -62,19 +62,24 @@ impl Audit {
 }
 
 /// Erases what the log's leaves commit to of a subject: values of leaves that they acted in or that are about them, and
-/// every one of `values` (addresses, names) wherever it stands. The leaves stay, opaque ids and commitments, and every proof
-/// holds. Returns the receipt and the number of leaves that lost their values.
+/// every one of `values` (addresses, names) wherever it stands, as it is given or in lower case, as addresses are kept. The
+/// leaves stay, opaque ids and commitments, and every proof holds.
 ///
 /// # Errors
-/// `BadInput` when nothing is named; those of the store.
-pub async fn erase(tx: Tx<Write>, subject: &str, values: &[String]) -> Result<(Receipt, usize), Failure> {
-    if subject.len() < 8 {
-        return Err(Failure::bad("a subject is named by its id"));
+/// `BadInput` when the subject is not an id: what the leaf of this act names stays for ever. Those of the store.
+pub async fn erase(tx: Tx<Write>, subject: &str, values: &[String]) -> Result<Erased, Failure> {
+    if subject.parse::<Id>().is_err() {
+        return Err(Failure::bad(
+            "a subject is named by its id, which stays in the log; addresses and names are values",
+        ));
     }
     let reader = tx.reader();
-    let mut found = std::collections::BTreeSet::new();
+    let (mut found, mut absent) = (std::collections::BTreeSet::new(), 0);
     for value in values {
-        found.extend(reader.all(&sql::HOLDING, (value.clone(),)).await?.into_iter().map(|(leaf,)| leaf));
+        let mut held = reader.all(&sql::HOLDING, (value.clone(),)).await?;
+        held.extend(reader.all(&sql::HOLDING, (value.to_lowercase(),)).await?);
+        absent += usize::from(held.is_empty());
+        found.extend(held.into_iter().map(|(leaf,)| leaf));
     }
     let mut low = 0;
     loop {
@@ -83,12 +88,22 @@ pub async fn erase(tx: Tx<Write>, subject: &str, values: &[String]) -> Result<(R
         low = last + 1;
         found.extend(rows.iter().filter(|(_, body, _)| concerns(body, subject)).map(|(seq, ..)| *seq));
     }
-    let count = found.len();
+    let leaves = found.len();
     let mut batch = tx.batch::<Own>(format!("subject/{subject}"));
     for leaf in found {
         batch = batch.any(&sql::ERASE, (leaf,));
     }
-    Ok((batch.commit().await?, count))
+    Ok(Erased { receipt: batch.commit().await?, leaves, absent })
+}
+
+/// What was erased.
+pub struct Erased {
+    /// Of the leaf `audit.erased`.
+    pub receipt: Receipt,
+    /// Leaves that lost their values.
+    pub leaves: usize,
+    /// Values that stand nowhere in the log: misspelt, perhaps.
+    pub absent: usize,
 }
 
 /// Whether a leaf was written by or is about the subject.

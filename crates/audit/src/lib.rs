@@ -34,7 +34,7 @@ mod witness;
 pub use chained::{COMMITMENT, Chained, commitment};
 pub use claims::CLAIMS;
 pub use instance::{ENTRY, label, root as instance_root, value as instance_value};
-pub use keep::erase;
+pub use keep::{Erased, erase};
 pub use leaf::{Leaf, leaf_hash};
 
 pub use note::{Checkpoint, Vkey, proof_file, read_proof};

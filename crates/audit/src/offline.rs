@@ -338,8 +338,20 @@ impl<'t> Walk<'t> {
             let said = self.footer.as_ref().and_then(|(footer, _)| hex::decode(&footer.head).ok()?.try_into().ok());
             self.convict(&suspect, said);
         }
-        if self.fault.is_none() && self.header.is_some() {
-            self.sealed(tail);
+        if self.fault.is_none() {
+            match (&self.header, &self.trust.key) {
+                _ if self.lines == 0 => self.blame(tail, None, "the file is empty".to_owned()),
+                (Some(_), _) => self.sealed(tail),
+                // A saved checkpoint, which that key signed, binds bare lines as well.
+                (None, Some(_)) if self.saved.is_none() => {
+                    self.blame(
+                        tail,
+                        None,
+                        "nothing here is signed by the key given: the file has no checkpoint".to_owned(),
+                    );
+                }
+                (None, _) => {}
+            }
         }
         let since = if self.fault.is_none() { self.saved(tail) } else { None };
         let checkpoint = self.header.take().and_then(|(_, signed, _)| signed).filter(|_| self.fault.is_none());

@@ -144,6 +144,12 @@ fn saved_checkpoint(file: &Path) -> Result<String, ExitCode> {
     note.ok_or_else(|| screen::refuse(&format!("{}: holds no checkpoint", file.display())))
 }
 
+/// The size of a log when its checkpoint was saved.
+pub fn saved_size(file: &Path) -> Result<String, ExitCode> {
+    let none = || screen::refuse(&format!("{}: holds no checkpoint", file.display()));
+    audit::Checkpoint::parse(&saved_checkpoint(file)?).map(|saved| saved.size.to_string()).ok_or_else(none)
+}
+
 /// `audit verify`.
 pub fn audit_verify(file: &Path, since: Option<&Path>, key: Option<&str>) -> Result<ExitCode, ExitCode> {
     let key = match key {
@@ -162,7 +168,8 @@ pub fn audit_verify(file: &Path, since: Option<&Path>, key: Option<&str>) -> Res
         screen::print(&format!("broken: {fault}\n{} leaves before it hold{span}", report.leaves));
         return Ok(ExitCode::FAILURE);
     }
-    screen::print(&format!("whole: {} leaves{span}\nhead   {}", report.leaves, report.head));
+    let verdict = if report.checkpoint.is_some() || report.since.is_some() { "whole:" } else { "linked, not signed:" };
+    screen::print(&format!("{verdict} {} leaves{span}\nhead   {}", report.leaves, report.head));
     match report.checkpoint {
         Some(signed) => {
             screen::print(&format!("signed {} of size {}, root {}", signed.origin, signed.size, signed.root()));
@@ -170,7 +177,9 @@ pub fn audit_verify(file: &Path, since: Option<&Path>, key: Option<&str>) -> Res
                 screen::print("       by the key that the file names itself: give --key to hold it against yours");
             }
         }
-        None => screen::print("       bare lines: whether they are the newest, only a checkpoint tells"),
+        None => {
+            screen::print("       bare lines: that they are the log, and the newest of it, only a checkpoint tells")
+        }
     }
     if let Some(size) = report.since {
         screen::print(&format!("agrees with the saved checkpoint of size {size}"));

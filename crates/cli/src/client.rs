@@ -1,10 +1,10 @@
 //! The command line as a client of a running server's admin socket.
 
 use std::{
-    fs::File,
-    io::{BufReader, Read, Write},
+    fs::{File, OpenOptions},
+    io::{BufRead as _, BufReader, Read, Write},
     net::Shutdown,
-    os::unix::net::UnixStream,
+    os::unix::{fs::OpenOptionsExt as _, net::UnixStream},
     path::Path,
     process::ExitCode,
 };
@@ -46,6 +46,45 @@ fn answer(from: &mut impl std::io::BufRead) -> Result<Value, ExitCode> {
         Some(ok) => Ok(ok.take()),
         None => Err(failed(answer.get("error").and_then(Value::as_str).unwrap_or("refused"))),
     }
+}
+
+/// The most that a piece of an answer holds.
+const LARGEST: usize = 1 << 20;
+
+/// Sends the end of a body: without it, the server takes none of it.
+fn end(stream: &mut UnixStream) -> Result<(), ExitCode> {
+    stream.write_all(b"0\n").and_then(|()| stream.shutdown(Shutdown::Write)).map_err(failed)
+}
+
+/// One piece of a body.
+fn send_piece(stream: &mut UnixStream, piece: &[u8]) -> std::io::Result<()> {
+    write!(stream, "{:x}\n", piece.len())?;
+    stream.write_all(piece)
+}
+
+/// The next piece of an answer; `None` at its end. An answer that breaks off is an error.
+fn piece(from: &mut impl std::io::BufRead) -> Result<Option<Vec<u8>>, ExitCode> {
+    let early = || failed("the answer broke off before its end");
+    let mut line = String::new();
+    from.by_ref().take(16).read_line(&mut line).map_err(failed)?;
+    let length = line.strip_suffix('\n').and_then(|digits| usize::from_str_radix(digits, 16).ok());
+    match length.filter(|length| *length <= LARGEST).ok_or_else(early)? {
+        0 => Ok(None),
+        length => {
+            let mut piece = vec![0; length];
+            from.read_exact(&mut piece).map_err(|_| early())?;
+            Ok(Some(piece))
+        }
+    }
+}
+
+/// All of an answer, as text.
+fn text(from: &mut impl std::io::BufRead) -> Result<String, ExitCode> {
+    let mut all = Vec::new();
+    while let Some(piece) = piece(from)? {
+        all.extend(piece);
+    }
+    Ok(String::from_utf8_lossy(&all).into_owned())
 }
 
 /// Sends one order; what comes back.
@@ -100,13 +139,12 @@ pub fn call(data: &Path, operator: &str, method: &str, path: &str, body: Option<
         &json!({"do": "call", "as": operator, "tenant": HOUSE, "method": method, "path": path, "type": "application/json"}),
     )?;
     if let Some(body) = body {
-        stream.write_all(body.to_string().as_bytes()).map_err(failed)?;
+        send_piece(&mut stream, body.to_string().as_bytes()).map_err(failed)?;
     }
-    let _closed = stream.shutdown(Shutdown::Write);
+    end(&mut stream)?;
     let mut reader = BufReader::new(stream);
     let head = answer(&mut reader)?;
-    let mut text = String::new();
-    reader.read_to_string(&mut text).map_err(failed)?;
+    let text = text(&mut reader)?;
     if head.get("status").and_then(Value::as_u64).is_none_or(|s| s >= 300) {
         return Err(failed(text));
     }
@@ -130,19 +168,17 @@ pub fn import(data: &Path, operator: &str, tenant: &str, collection: &str, path:
     loop {
         let read = file.read(&mut buffer).map_err(failed)?;
         let Some(piece) = buffer.get(..read).filter(|p| !p.is_empty()) else { break };
-        if stream.write_all(piece).is_err() {
+        if send_piece(&mut stream, piece).is_err() {
             break; // the server has answered already: the reason comes next
         }
         bar.inc(read as u64);
     }
-    let _closed = stream.shutdown(Shutdown::Write);
+    let _answered_already = stream.write_all(b"0\n").and_then(|()| stream.shutdown(Shutdown::Write));
     bar.set_message("publishing");
     let mut reader = BufReader::new(stream);
     let head = answer(&mut reader)?;
     bar.finish_and_clear();
-    let mut body = String::new();
-    reader.read_to_string(&mut body).map_err(failed)?;
-    screen::print(&body);
+    screen::print(&text(&mut reader)?);
     Ok(if head.get("status").and_then(Value::as_u64).is_some_and(|s| s < 300) {
         ExitCode::SUCCESS
     } else {
@@ -161,23 +197,20 @@ pub fn export(data: &Path, operator: &str, tenant: &str, collection: &str, path:
 pub fn fetch(data: &Path, operator: &str, tenant: &str, route: &str, path: &Path) -> Result<ExitCode, ExitCode> {
     let mut stream = connect(data)?;
     send(&mut stream, &json!({"do": "call", "as": operator, "tenant": tenant, "method": "GET", "path": route}))?;
-    let _closed = stream.shutdown(Shutdown::Write);
+    end(&mut stream)?;
     let mut reader = BufReader::new(stream);
     let head = answer(&mut reader)?;
     if head.get("status").and_then(Value::as_u64).is_none_or(|s| s >= 300) {
-        let mut words = String::new();
-        let _read = reader.read_to_string(&mut words);
-        return Err(failed(words));
+        return Err(failed(text(&mut reader)?));
     }
     let partial = path.with_extension("partial");
-    let mut file = File::create(&partial).map_err(|e| failed(format!("{}: {e}", partial.display())))?;
+    // It holds what the server seals: for its owner alone.
+    let new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
+    let mut file = new.map_err(|e| failed(format!("{}: {e}", partial.display())))?;
     let bar = bar(0, "exporting");
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = reader.read(&mut buffer).map_err(failed)?;
-        let Some(piece) = buffer.get(..read).filter(|p| !p.is_empty()) else { break };
-        file.write_all(piece).map_err(failed)?;
-        bar.inc(read as u64);
+    while let Some(piece) = piece(&mut reader)? {
+        file.write_all(&piece).map_err(failed)?;
+        bar.inc(piece.len() as u64);
     }
     file.sync_all().and_then(|()| std::fs::rename(&partial, path)).map_err(failed)?;
     bar.finish_and_clear();

@@ -198,7 +198,7 @@ struct Transfer {
     /// The tenant's slug or id.
     #[arg(long)]
     tenant: String,
-    /// Who does it: goes into the audit log.
+    /// Who does it: every change goes into the audit log under this name.
     #[arg(long = "as", value_name = "OPERATOR")]
     operator: String,
     /// Data folder [default: ./data/<app>].
@@ -211,7 +211,7 @@ struct Transfer {
 struct Acting {
     /// The app's folder.
     app: PathBuf,
-    /// Who does it: goes into the audit log.
+    /// Who does it: every change goes into the audit log under this name.
     #[arg(long = "as", value_name = "OPERATOR")]
     operator: String,
     /// Data folder [default: ./data/<app>].
@@ -324,6 +324,9 @@ enum Audit {
         /// Earlier than this time.
         #[arg(long)]
         to: Option<String>,
+        /// A checkpoint saved earlier, as `audit verify --since` takes it: the export proves that it extends it.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
         /// The leaves alone, for other programs.
         #[arg(long)]
         bare: bool,
@@ -436,9 +439,11 @@ impl Audit {
     fn run(self) -> Result<ExitCode, ExitCode> {
         match self {
             Self::Verify { file, since, key } => app::audit_verify(&file, since.as_deref(), key.as_deref()),
-            Self::Export { acting, file, tenant, from, to, bare } => {
+            Self::Export { acting, file, tenant, from, to, since, bare } => {
                 let data = data_of(&acting.app, acting.data)?;
-                let asked = [("from", from), ("to", to), ("format", bare.then(|| "jsonl".to_owned()))];
+                let since = since.map(|saved| app::saved_size(&saved)).transpose()?;
+                let asked =
+                    [("from", from), ("to", to), ("since", since), ("format", bare.then(|| "jsonl".to_owned()))];
                 let asked: Vec<String> =
                     asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
                 let path = format!("/api/v1/audit/export?{}", asked.join("&").replace('+', "%2B"));

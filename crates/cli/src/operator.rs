@@ -12,7 +12,7 @@ use crate::{client, command, screen};
 pub struct Acting {
     /// The app's folder.
     app: PathBuf,
-    /// Who does it: goes into the audit log.
+    /// Who does it: every change goes into the audit log under this name.
     #[arg(long = "as", value_name = "NAME")]
     name: String,
     /// Data folder [default: ./data/<app>].

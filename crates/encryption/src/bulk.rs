@@ -16,7 +16,7 @@ use crate::{
     derive::{Key, derive},
     keyfile::{self, Owner},
     kms::Binding,
-    tenant_key::{unwrap, wrap_new},
+    tenant_key::{Wrapped, unwrap, wrap_new},
     vault::{Inner, house_of, unopened},
 };
 
@@ -43,6 +43,8 @@ pub struct BulkKeys {
 impl BulkKeys {
     /// `folder`: where wrapped keys lie (`keys/` in the data folder). The house's key, made here when there is none yet, lies
     /// a second time beside that folder: with it the house's own database opens, and with that every other key is there.
+    /// `proof`: the envelope of the house's database, if there is one. It tells which of two keys is the right one; no key is
+    /// made, and none is written over another, before it has opened.
     ///
     /// # Errors
     /// Internal, with words for the log: no region, the key folder, another root key, keys of a region that is not served
@@ -50,6 +52,7 @@ impl BulkKeys {
     pub async fn open(
         regions: Vec<Region>,
         folder: PathBuf,
+        proof: Option<Envelope>,
         rng: Arc<dyn Rng>,
         clock: &dyn Clock,
     ) -> Result<Self, Failure> {
@@ -70,20 +73,27 @@ impl BulkKeys {
                 return Err(Failure::Internal(words.into()));
             }
         }
-        let stored = || -> Result<_, Failure> { Ok(keyfile::read(&folder, id, 1)?.or(keyfile::read(&second, id, 1)?)) };
-        let wrapped = match stored()? {
-            Some(found) => found,
-            None => {
-                let none = || Failure::internal("encryption: no root key for this region");
-                let holder = first.holders.last().ok_or_else(none)?;
-                let binding = Binding { region: first.id, tenant: id, version: 1 };
-                let (new, _) = wrap_new(binding, holder.as_ref(), clock.now(), rng.as_ref()).await?;
-                // Never over another: a second server may be starting on this folder, one of which will be refused.
-                let _the_first_stays = keyfile::write(&folder, &new);
-                stored()?.ok_or_else(|| Failure::internal("encryption: the key folder cannot be written"))?
+        let mut found = Vec::new();
+        for place in [&folder, &second] {
+            found.extend(keyfile::read(place, id, 1)?);
+        }
+        if found.is_empty() {
+            if proof.is_some() {
+                let (keys, house) = (folder.display(), second.display());
+                let words = format!(
+                    "encryption: the house's key, which the data here lies under, is in neither {keys} nor {house}: put it back"
+                );
+                return Err(Failure::Internal(words.into()));
             }
-        };
-        let key = unwrap(&wrapped, &first.holders).await?;
+            let none = || Failure::internal("encryption: no root key for this region");
+            let holder = first.holders.last().ok_or_else(none)?;
+            let binding = Binding { region: first.id, tenant: id, version: 1 };
+            let (new, _) = wrap_new(binding, holder.as_ref(), clock.now(), rng.as_ref()).await?;
+            // Never over another: a second server may be starting on this folder, one of which will be refused.
+            let _the_first_stays = keyfile::write(&folder, &new);
+            found.extend(keyfile::read(&folder, id, 1)?);
+        }
+        let (wrapped, key) = right(first, found, proof).await?;
         for place in [&folder, &second] {
             match keyfile::read(place, id, 1)? {
                 None => drop(keyfile::write(place, &wrapped)),
@@ -102,8 +112,7 @@ impl BulkKeys {
     }
 
     fn wrapping(&self, tenant: TenantId, (region, version, kek): (String, u32, &Secret)) -> Result<Wrapping, Failure> {
-        let key = derive(kek, "bulk", &region, &[tenant.to_string().as_bytes()])?;
-        Ok(Wrapping { region, version, key })
+        Wrapping::of(tenant, &region, version, kek)
     }
 
     /// The key of a version, or the one that seals now.
@@ -158,9 +167,53 @@ impl BulkKeys {
 
     async fn unwrap(&self, tenant: TenantId, what: Bulk, envelope: &Envelope) -> Result<Secret, Failure> {
         let blob = Blob::parse(envelope).ok_or_else(unopened)?;
-        let with = self.of(tenant, Some(blob.key_version())).await?;
+        self.of(tenant, Some(blob.key_version())).await?.open(tenant, what, &blob)?.ok_or_else(unopened)
+    }
+}
+
+impl Wrapping {
+    fn of(tenant: TenantId, region: &str, version: u32, kek: &Secret) -> Result<Self, Failure> {
+        let key = derive(kek, "bulk", region, &[tenant.to_string().as_bytes()])?;
+        Ok(Self { region: region.to_owned(), version, key })
+    }
+
+    fn open(&self, tenant: TenantId, what: Bulk, blob: &Blob) -> Result<Option<Secret>, Failure> {
         let (id, kind, name) = place(tenant, what);
-        blob.open(&with.key, &[&with.region, &id, kind, &name].map(|piece| piece.as_bytes()))?.ok_or_else(unopened)
+        blob.open(&self.key, &[&self.region, &id, kind, &name].map(|piece| piece.as_bytes()))
+    }
+}
+
+/// The one of the house's keys, as they were found in two places, that opens what lies under it.
+async fn right(region: &Region, found: Vec<Wrapped>, proof: Option<Envelope>) -> Result<(Wrapped, Secret), Failure> {
+    let (mut fit, mut failed): (Vec<(Wrapped, Secret)>, _) = (Vec::new(), None);
+    for wrapped in found {
+        match unwrap(&wrapped, &region.holders).await {
+            Ok(key) => fit.push((wrapped, key)),
+            Err(failure) => failed = Some(failure),
+        }
+    }
+    if let Some(envelope) = proof {
+        let blob = Blob::parse(&envelope).ok_or_else(unopened)?;
+        let mut proven = Vec::new();
+        for (wrapped, key) in fit {
+            let with = Wrapping::of(TenantId::HOUSE, region.id, 1, &key)?;
+            if with.open(TenantId::HOUSE, Bulk::Database, &blob)?.is_some() {
+                proven.push((wrapped, key));
+            } else {
+                let words = "encryption: a key of the house in keys/ or keys-house/ is not the one that its database lies \
+                             under (control.key): put the right one back";
+                failed = Some(Failure::internal(words));
+            }
+        }
+        fit = proven;
+    }
+    let mut fit = fit.into_iter();
+    match (fit.next(), fit.next()) {
+        (Some(one), Some(other)) if one.1 != other.1 => Err(Failure::internal(
+            "encryption: keys/ and keys-house/ hold two different keys of the house: take the wrong one away",
+        )),
+        (Some(one), _) => Ok(one),
+        (None, _) => Err(failed.unwrap_or_else(unopened)),
     }
 }
 
@@ -227,7 +280,7 @@ mod tests {
 
     async fn keys(folder: &Path, root: u8) -> Result<BulkKeys, Failure> {
         let regions = Region::local(vec![("eu", Secret::new([root; 32])), ("us", Secret::new([9; 32]))])?;
-        BulkKeys::open(regions, folder.join("keys"), Arc::new(OsRng), &Steered::at(Time(5))).await
+        BulkKeys::open(regions, folder.join("keys"), None, Arc::new(OsRng), &Steered::at(Time(5))).await
     }
 
     async fn add(folder: &Path, version: u32, root: u8) {
@@ -295,11 +348,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wrong_key_of_the_house_never_takes_the_right_ones_place() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |folder: &str| place.path().join(folder).join(format!("{}-1.json", house_of("eu")));
+        let (key, envelope) =
+            keys(place.path(), 1).await.unwrap().fresh(TenantId::HOUSE, Bulk::Database).await.unwrap();
+        let right = std::fs::read(at("keys")).unwrap();
+        let start = async |proof| {
+            let regions = Region::local(vec![("eu", Secret::new([1; 32]))])?;
+            let (clock, folder) = (Steered::at(Time(5)), place.path().join("keys"));
+            BulkKeys::open(regions, folder, proof, Arc::new(OsRng), &clock)
+                .await?
+                .open(TenantId::HOUSE, Bulk::Database, envelope)
+                .await
+        };
+        // Both are lost: none is made in their place while something lies under them.
+        for folder in ["keys", "keys-house"] {
+            std::fs::remove_dir_all(place.path().join(folder)).unwrap();
+        }
+        assert!(matches!(start(Some(envelope)).await, Err(Failure::Internal(words)) if words.contains("put it back")));
+        assert!(!at("keys").exists() && !at("keys-house").exists());
+        // Another one in both, of the same root: the start is refused.
+        assert!(start(None).await.is_err());
+        let wrong = std::fs::read(at("keys")).unwrap();
+        assert!(matches!(start(Some(envelope)).await, Err(Failure::Internal(words)) if words.contains("control.key")));
+        // The right one in either place: it is taken, and the wrong one replaced.
+        for (good, bad) in [("keys", "keys-house"), ("keys-house", "keys")] {
+            std::fs::write(at(good), &right).unwrap();
+            std::fs::write(at(bad), &wrong).unwrap();
+            assert!(matches!(start(None).await, Err(Failure::Internal(words)) if words.contains("two different")));
+            assert_eq!(std::fs::read(at(bad)).unwrap(), wrong, "nothing is written before something opened");
+            assert_eq!(start(Some(envelope)).await.unwrap(), key);
+            assert_eq!(std::fs::read(at(bad)).unwrap(), right);
+        }
+    }
+
+    #[tokio::test]
     async fn a_region_given_up_is_let_go_and_another_ones_data_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let node = async |region: &'static str| {
             let regions = Region::local(vec![(region, Secret::new([1; 32]))])?;
-            BulkKeys::open(regions, place.path().join("keys"), Arc::new(OsRng), &Steered::at(Time(5))).await.map(drop)
+            BulkKeys::open(regions, place.path().join("keys"), None, Arc::new(OsRng), &Steered::at(Time(5)))
+                .await
+                .map(drop)
         };
         let write = async |of: TenantId| {
             let holder = &Region::local(vec![("us", Secret::new([9; 32]))]).unwrap()[0].holders[0];

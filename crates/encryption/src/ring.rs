@@ -159,6 +159,18 @@ impl Vault {
         Ok(files.into_iter().map(|key| (key, false)).collect())
     }
 
+    /// Writes again what the second place has lost. What differs there is left: a change of the root writes it first.
+    async fn keep(&self, stored: &[(Wrapped, bool)]) -> Result<(), Failure> {
+        let (inner, keys) = (Arc::clone(&self.0), stored.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
+        let whole = move || {
+            let lost = keys.iter().filter(|key| {
+                !matches!(keyfile::read(&inner.folder, key.tenant, key.version), Ok(Some(kept)) if kept.version == key.version)
+            });
+            lost.into_iter().try_for_each(|key| keyfile::replace(&inner.folder, key))
+        };
+        blocking(whole).await
+    }
+
     /// Reads the tenant's keys anew.
     pub(crate) async fn load(&self, tenant: TenantId) -> Result<Arc<Ring>, Failure> {
         self.read(tenant, None).await
@@ -168,6 +180,9 @@ impl Vault {
     async fn read(&self, tenant: TenantId, open: Option<&Ring>) -> Result<Arc<Ring>, Failure> {
         let checked = self.0.clock.now().0;
         let wrapped = self.stored(tenant).await?;
+        if open.is_none() {
+            self.keep(&wrapped).await?;
+        }
         let none = || Failure::internal("encryption: the tenant has no key");
         let (last, _) = wrapped.iter().rfind(|(_, retired)| !retired).ok_or_else(none)?;
         let mut keys = Vec::with_capacity(wrapped.len());

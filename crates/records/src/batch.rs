@@ -87,6 +87,12 @@ pub(crate) async fn run(
     }
     errors.settle()?;
     let scoped = rows != kernel::Rows::All;
+    let (mut left, blobs) = (Vec::new(), tx.blobs());
+    for step in &steps {
+        if let Step::Delete(id, ..) = step {
+            left.extend(change::files(shelf, &tx, id).await?);
+        }
+    }
     let mut ids = Vec::with_capacity(steps.len());
     let mut batch = tx.batch::<Own>(format!("{}/batch of {}", shelf.def.id, steps.len()));
     for step in steps {
@@ -110,7 +116,11 @@ pub(crate) async fn run(
     if kind == Kind::Create {
         batch = parents.iter().fold(batch, |b, parent| derive::recompute(records, shelf, b, parent, w.now));
     }
-    Ok((batch.commit().await?, ids))
+    let receipt = batch.commit().await?;
+    for (file,) in left {
+        let _an_orphan_at_worst = blobs.delete(file).await;
+    }
+    Ok((receipt, ids))
 }
 
 fn parent_of(shelf: &Shelf, step: &Step) -> Option<String> {

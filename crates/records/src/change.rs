@@ -1,6 +1,6 @@
 //! Creating, changing and deleting one record: from an input to the request's one batch.
 
-use kernel::{Failure, Reason, Write};
+use kernel::{Failure, Id, Reason, Write};
 use manifest::Kind;
 use serde_json::{Map, Value as Json};
 use store::{Batch, Own, Receipt, Tx, Value};
@@ -112,20 +112,26 @@ pub(crate) async fn erase(
     if was.as_ref().zip(expected).is_some_and(|(was, v)| was.version != v) {
         return Err(Failure::Stale);
     }
-    // Where every version is kept, so are the bytes of files that were replaced or deleted.
-    let files = shelf.def.versions == 0 && shelf.fields().any(|(_, f)| matches!(f.kind, Kind::File { .. }));
-    let place = (shelf.def.id.to_owned(), id.to_owned());
-    let left = if files { tx.all(&sql::FILES, place.clone()).await? } else { Vec::new() };
-    let blobs = tx.blobs();
-    let mut batch = gone(&w, tx.batch::<Own>(format!("{}/{id}", shelf.def.id)), id, was.as_ref(), expected);
-    if files {
-        batch = batch.any(&sql::FILES_GONE, place);
-    }
+    let (left, blobs) = (files(shelf, &tx, id).await?, tx.blobs());
+    let batch = gone(&w, tx.batch::<Own>(format!("{}/{id}", shelf.def.id)), id, was.as_ref(), expected);
     let receipt = batch.commit().await?;
     for (file,) in left {
         let _an_orphan_at_worst = blobs.delete(file).await;
     }
     Ok(receipt)
+}
+
+/// Whether a record's files go with it. Where every version is kept, so are the bytes of files that were replaced or deleted.
+fn takes_files(shelf: &Shelf) -> bool {
+    shelf.def.versions == 0 && shelf.fields().any(|(_, f)| matches!(f.kind, Kind::File { .. }))
+}
+
+/// Objects to delete once the deletion of the record is committed.
+pub(crate) async fn files(shelf: &Shelf, tx: &Tx<Write>, id: &str) -> Result<Vec<(Id,)>, Failure> {
+    match takes_files(shelf) {
+        true => tx.all(&sql::FILES, (shelf.def.id.to_owned(), id.to_owned())).await,
+        false => Ok(Vec::new()),
+    }
 }
 
 /// The steps of a deletion.
@@ -142,6 +148,9 @@ pub(crate) fn gone(
     args.extend(expected.map(Value::Int));
     let failure = if expected.is_some() { Failure::Stale } else { crate::answer::absent(id) };
     let mut batch = batch.expect(1, &statement, args, failure);
+    if takes_files(shelf) {
+        batch = batch.any(&sql::FILES_GONE, (shelf.def.id.to_owned(), id.to_owned()));
+    }
     if shelf.def.versions > 0 {
         batch = batch.any(&sql::VERSION_GONE, (shelf.def.id.to_owned(), id.to_owned()));
     }

@@ -192,14 +192,15 @@ impl Import<'_, '_> {
     }
 
     async fn lines(&mut self, kept: &mut Vec<u8>, chunk: &[u8]) -> Result<(), Failure> {
-        kept.extend_from_slice(chunk);
         let mut from = 0;
-        while let Some(end) = kept.get(from..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
-            let line = kept.get(from..from + end).unwrap_or_default().to_vec();
-            from += end + 1;
+        // Only what came is searched: a long line in small pieces is not read anew with each.
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            kept.extend_from_slice(chunk.get(from..end).unwrap_or_default());
+            from = end + 1;
+            let line = std::mem::take(kept);
             self.line(&line).await?;
         }
-        kept.drain(..from.min(kept.len()));
+        kept.extend_from_slice(chunk.get(from..).unwrap_or_default());
         if kept.len() > LINE { Err(Failure::bad("a line is longer than 4 MiB")) } else { Ok(()) }
     }
 

@@ -1,5 +1,6 @@
 //! The admin socket: how the command line acts on a running server. A unix socket in the data folder, readable by its owner
-//! only, peer uid checked; one order a connection, as a line of JSON; every act leaves a leaf that names the operator.
+//! only, peer uid checked; one order a connection, as a line of JSON, and behind a `call` the route's body in `pieces`; every
+//! act leaves a leaf that names the operator.
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
@@ -17,7 +18,7 @@ use tokio::{
 use crate::{
     Server,
     admission::{Note, Turned},
-    operators, people,
+    operators, people, pieces,
 };
 
 /// Longest order, in bytes.
@@ -101,7 +102,12 @@ pub(crate) fn listen(server: &Arc<Server>, data: &Path) -> Result<(), String> {
     let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).map_err(said)?);
     let server = Arc::clone(server);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of handles, most likely: others end and give some back.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
             if stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0) {
                 tokio::spawn(converse(Arc::clone(&server), stream));
             }
@@ -267,8 +273,8 @@ async fn act(server: &Server, order: Order) -> Result<Value, Failure> {
             let subject = order.subject.ok_or(Failure::bad("`subject` is missing"))?;
             let who = server.operator(who, tenant).await?;
             let permit: Permit<Write> = server.access.permit(who, may("audit", "manage"), "audit.erased", true).await?;
-            let (_, count) = audit::erase(Tx::open(&server.store, permit), &subject, &order.values).await?;
-            Ok(json!({"leaves": count}))
+            let erased = audit::erase(Tx::open(&server.store, permit), &subject, &order.values).await?;
+            Ok(json!({"leaves": erased.leaves, "values found nowhere": erased.absent}))
         }
         "user.deactivate" => {
             let email = order.email.ok_or(Failure::bad("`email` is missing"))?;
@@ -290,7 +296,7 @@ fn violations(server: &Server) -> Value {
 async fn call(
     server: &Arc<Server>,
     order: Order,
-    body: BufReader<tokio::net::unix::OwnedReadHalf>,
+    mut body: BufReader<tokio::net::unix::OwnedReadHalf>,
 ) -> Result<Reply, Failure> {
     let tenant = server.named(order.tenant.as_deref()).await?;
     let who = server.operator(&order.operator, tenant).await?;
@@ -314,12 +320,9 @@ async fn call(
     match route.serve.intake {
         Intake::None => {}
         Intake::Whole(cap) => {
-            let mut bytes = Vec::new();
-            let read = body.take(cap).read_to_end(&mut bytes).await;
-            read.map_err(|_| Failure::bad("the body ended early"))?;
-            raw.body = bytes.into();
+            raw.body = pieces::whole(&mut body, cap).await?;
         }
-        Intake::Stream(_) => raw.stream = Some(Box::pin(pieces(body))),
+        Intake::Stream(_) => raw.stream = Some(Box::pin(pieces::stream(body))),
     }
     let (action, event): (Action, _) = (route.action, route.serve.event);
     match &route.serve.run {
@@ -328,39 +331,23 @@ async fn call(
     }
 }
 
-/// What the socket still brings, piece by piece.
-fn pieces(
-    from: BufReader<tokio::net::unix::OwnedReadHalf>,
-) -> impl futures_util::Stream<Item = Result<bytes::Bytes, Failure>> + Send {
-    futures_util::stream::unfold(from, |mut from| async move {
-        let mut buffer = vec![0; 64 * 1024];
-        match from.read(&mut buffer).await {
-            Ok(0) => None,
-            Ok(length) => {
-                buffer.truncate(length);
-                Some((Ok(buffer.into()), from))
-            }
-            Err(_) => Some((Err(Failure::bad("the body ended early")), from)),
-        }
-    })
-}
-
-/// The head as one line, then the body. Whoever hung up misses the rest.
+/// The head as one line, then the body. A body that breaks off has no end.
 async fn forward(reply: Reply, note: Note, mut to: tokio::net::unix::OwnedWriteHalf) {
     let head = json!({"ok": {"status": reply.status.as_u16()}, "note": note});
-    if to.write_all(format!("{head}\n").as_bytes()).await.is_err() {
-        return;
-    }
-    match reply.body {
-        Body::Empty | Body::Page(_) => {}
-        Body::Bytes(bytes) => drop(to.write_all(&bytes).await),
-        Body::Stream(mut stream) => {
-            while let Some(Ok(piece)) = stream.next().await {
-                if to.write_all(&piece).await.is_err() {
-                    return;
+    let sent = async {
+        to.write_all(format!("{head}\n").as_bytes()).await?;
+        match reply.body {
+            Body::Empty | Body::Page(_) => {}
+            Body::Bytes(bytes) => pieces::send(&mut to, &bytes).await?,
+            Body::Stream(mut stream) => {
+                while let Some(piece) = stream.next().await {
+                    let Ok(piece) = piece else { return Ok(()) };
+                    pieces::send(&mut to, &piece).await?;
                 }
             }
         }
-    }
-    drop(to.shutdown().await);
+        pieces::end(&mut to).await?;
+        to.shutdown().await
+    };
+    let _whoever_hung_up = sent.await;
 }

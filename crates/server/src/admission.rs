@@ -54,6 +54,10 @@ impl Server {
     /// What the register says against it; those of the store.
     pub(crate) async fn admit(&self, order: &Order) -> Result<Note, Turned> {
         let (name, what) = (order.operator.as_str(), order.what.as_str());
+        // It stands in the log for ever, and on the terminals of those who read it.
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(Turned::Failed(Failure::bad("`as` is a name: one line of 1 to 100 characters")));
+        }
         let standing = self.access.standing(name, self.clock.now()).await?;
         let away = match standing {
             Standing::Open if name == PROBER => return Ok(None),

@@ -72,7 +72,8 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Arc<Server>, String> {
     tables.extend(records::tables(&app));
     tables.extend(disclosure::tables());
     let regions = parts.roots;
-    let bulk = BulkKeys::open(regions.clone(), data.join("keys"), Arc::clone(&rng), clock.as_ref()).await;
+    let proof = store::house_envelope(&data).map_err(words)?;
+    let bulk = BulkKeys::open(regions.clone(), data.join("keys"), proof, Arc::clone(&rng), clock.as_ref()).await;
     let bulk = Arc::new(bulk.map_err(words)?);
     let options = Options {
         folder: data.clone(),

@@ -20,6 +20,7 @@ mod openapi;
 mod operators;
 mod oscal;
 mod people;
+mod pieces;
 mod pipeline;
 mod posture;
 mod preface;

@@ -38,10 +38,12 @@ impl Server {
         let stats = self.store.stats();
         let refused = self.access.counts();
         format!(
-            "{}vouchsafe_tenants_open {}\nvouchsafe_store_queued {}\nvouchsafe_refusals_total{{who=\"visitors\"}} {}\nvouchsafe_refusals_total{{who=\"people\"}} {}\nvouchsafe_budgets_held {}\n",
+            "{}vouchsafe_tenants_open {}\nvouchsafe_store_queued {}\nvouchsafe_store_following {}\nvouchsafe_store_buried {}\nvouchsafe_refusals_total{{who=\"visitors\"}} {}\nvouchsafe_refusals_total{{who=\"people\"}} {}\nvouchsafe_budgets_held {}\n",
             self.monitor.metrics(),
             stats.open,
             stats.queued,
+            stats.following,
+            stats.buried,
             refused.visitors,
             refused.people,
             self.limits.held()

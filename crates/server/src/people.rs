@@ -66,7 +66,7 @@ pub(crate) async fn found(server: &Server, operator: &str, wish: &Wish<'_>) -> R
     let (user, known, phc) = account(server, &tx, first).await?;
     let batch = tenancy::found(tx.batch::<Control>(format!("tenant/{id}")), &server.app, &plan, key);
     let batch = if known { batch } else { enrolled(server, batch, first, user, phc, now)? };
-    roster::add(batch, &server.app, id, newcomer(first, user, role, now)).commit().await?;
+    roster::open(batch, &server.app, id, newcomer(first, user, role, now)).commit().await?;
     let mut people = vec![MadePerson { email: first.email.clone(), user, role: role_id(server, role) }];
     for person in others {
         let role = role_of(server, person)?;

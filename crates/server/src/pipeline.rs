@@ -273,7 +273,7 @@ async fn answer(
             let permit = server.access.permit(principal.clone(), action, event, noted).await?;
             let raw = ready(raw, trace).await?;
             let run = |raw, prepare| run(&server.store, permit, raw, prepare);
-            within(total, Failure::Unknown, replay::once(server, principal, template, raw, run)).await
+            within(total, Failure::Unknown, replay::once(server, principal, (template, event), raw, run)).await
         }
     };
     match answer {
@@ -366,6 +366,14 @@ fn needs_account(server: &Server, route: &Route, principal: &Principal) -> bool 
         && server.app.limits.tiers.get(route.tier).is_some_and(|rates| rates.iter().any(per_account))
 }
 
+/// Whether the request spends what all of the tenant share. Whoever will be refused does not: strangers could otherwise use up
+/// the exports of a customer. They count by their address.
+fn counts_for_tenant(server: &Server, route: &Route, principal: &Principal) -> bool {
+    let shared = |r: &manifest::Rate| r.per == manifest::Per::Tenant;
+    !server.app.limits.tiers.get(route.tier).is_some_and(|rates| rates.iter().any(shared))
+        || server.access.weigh(principal, route.action).is_ok()
+}
+
 /// Hash of the account that a sign-in, reset or link request names: the address itself is personal data.
 fn account(raw: &Raw) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -400,7 +408,7 @@ fn spend(
             ip: principal.peer().address(),
             account,
             key: None,
-            tenant: Some(principal.tenant()),
+            tenant: counts_for_tenant(server, route, principal).then(|| principal.tenant()),
             source: None,
             route: template,
         },

@@ -1,7 +1,7 @@
 //! Idempotency keys: a change sent twice with one key happens once, and both get the same answer.
 
 use encryption::{Spot, hash};
-use http::StatusCode;
+use http::{StatusCode, header};
 use kernel::{Actor, Failure, Principal, TenantId, Write};
 use route::{Body, Pending, Raw, Reply};
 use store::{KeptReply, Tx};
@@ -20,18 +20,24 @@ type Prepare = Option<Box<dyn FnOnce(&mut Tx<Write>) + Send>>;
 pub(crate) async fn once(
     server: &Server,
     who: &Principal,
-    template: &'static str,
+    (template, event): (&'static str, &'static str),
     raw: Raw,
     run: impl FnOnce(Raw, Prepare) -> Pending,
 ) -> Result<Reply, Failure> {
     let Some(given) = raw.headers.get("idempotency-key") else { return run(raw, None).await };
     let given = given.to_str().ok().filter(|k| !k.is_empty() && k.len() <= LONGEST);
     let given = given.ok_or(Failure::bad("Idempotency-Key: 1 to 200 visible characters"))?;
+    if raw.stream.is_some() {
+        return Err(Failure::bad(
+            "Idempotency-Key: not with a body that is taken piece by piece; look whether it is there, and send it again",
+        ));
+    }
     if *who.actor() == Actor::Visitor {
         return Err(Failure::bad("Idempotency-Key needs a signed-in caller"));
     }
     // Changes of the house keep their keys together, so the tenant is part of it.
-    let key = hash::sha256(format!("{}\n{}\n{template}\n{given}", who.tenant(), who.actor()).as_bytes()).to_vec();
+    let key =
+        hash::sha256(format!("{}\n{}\n{event}\n{template}\n{given}", who.tenant(), who.actor()).as_bytes()).to_vec();
     let request = fingerprint(&raw);
     if let Some(earlier) = server.store.replay(who.tenant(), &key).await? {
         let reply = match earlier.reply {
@@ -47,7 +53,7 @@ pub(crate) async fn once(
         && bytes.len() <= KEPT
     {
         let body = sealed(server, who, &key, bytes).await?;
-        let kept = KeptReply { status: reply.status.as_u16(), headers: String::new(), body };
+        let kept = KeptReply { status: reply.status.as_u16(), headers: headers(&reply), body };
         // The change is done whatever becomes of the copy: a retry then learns just that.
         if let Err(failure) = server.store.keep_reply(who.tenant(), &key, &kept).await {
             server.monitor.failure(&failure, Some(who.peer().request()), Some(who.tenant()));
@@ -98,9 +104,28 @@ fn again(same: bool, answer: Option<KeptReply>) -> Result<Reply, Failure> {
     if !same {
         return Err(Failure::bad("this idempotency key was used for another request"));
     }
-    let KeptReply { status, body, .. } =
+    let KeptReply { status, headers, body } =
         answer.ok_or(Failure::Conflict("this request was carried out already; its answer was not kept".into()))?;
     let status = StatusCode::from_u16(status).map_err(|_| Failure::internal("replay: status"))?;
     let mark = http::HeaderName::from_static("idempotent-replayed");
-    Ok(if body.is_empty() { Reply::new(status, Body::Empty) } else { Reply::json(status, body) }.with(mark, "true"))
+    let body = if body.is_empty() { Body::Empty } else { Body::Bytes(body.into()) };
+    let kept: Vec<(String, String)> = serde_json::from_str(&headers).unwrap_or_default();
+    let reply = kept.iter().fold(Reply::new(status, body), |reply, (name, value)| {
+        match HEADERS.iter().find(|known| known.as_str() == name) {
+            Some(name) => reply.with(name.clone(), value),
+            None => reply,
+        }
+    });
+    Ok(reply.with(mark, "true"))
+}
+
+/// Those of an answer that tell of the change.
+const HEADERS: [header::HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
+
+fn headers(reply: &Reply) -> String {
+    let told = |name: &header::HeaderName| {
+        Some((name.as_str().to_owned(), reply.headers.get(name)?.to_str().ok()?.to_owned()))
+    };
+    let told: Vec<(String, String)> = HEADERS.iter().filter_map(told).collect();
+    serde_json::to_string(&told).unwrap_or_default()
 }

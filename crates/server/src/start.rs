@@ -370,6 +370,7 @@ pub async fn start(mut settings: Settings, mut app: App, page: Page, manifest: &
         let finding = "one folder keeps every region's tenants: start a node for each, with VOUCHSAFE_REGION";
         posture.findings.push(finding.to_owned());
     }
+    posture.findings.extend(lost(&server).await.map_err(|_| "the tenants' databases could not be listed".to_owned())?);
     for finding in &posture.findings {
         server.monitor.event(
             Level::Warn,
@@ -445,4 +446,14 @@ fn ready(
         off: settings::off(settings, app),
         not_built: authentication::not_built(app).into_iter().map(str::to_owned).collect(),
     }
+}
+
+/// Tenants whose database is gone. It is not made again: an empty one in its place would look whole.
+async fn lost(server: &Server) -> Result<Vec<String>, kernel::Failure> {
+    if server.engine != "sqlite" {
+        return Ok(Vec::new());
+    }
+    let there: std::collections::BTreeSet<_> = server.store.tenants().await?.into_iter().collect();
+    let lost = server.tenancy.settled().await?.into_iter().filter(|tenant| !there.contains(tenant));
+    Ok(lost.map(|tenant| format!("the database of tenant {tenant} is gone: put its file back")).collect())
 }

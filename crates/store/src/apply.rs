@@ -32,6 +32,8 @@ struct Payload {
     source: u8,
     request: kernel::RequestId,
     target: String,
+    #[serde(default)]
+    founds: bool,
     facts: Vec<(String, String)>,
     steps: Vec<(String, Vec<Cell>)>,
 }
@@ -86,6 +88,7 @@ fn payload(tenant: TenantId, event: &Event, apply: &Apply) -> Payload {
         source: SOURCES.iter().position(|s| *s == event.source).and_then(|i| u8::try_from(i).ok()).unwrap_or(0),
         request: event.request,
         target: apply.target.clone(),
+        founds: apply.founds,
         facts: apply.facts.iter().map(|(f, v)| ((*f).to_owned(), v.clone())).collect(),
         steps: apply.steps.iter().map(|(sql, args)| (sql.clone(), args.iter().map(cell).collect())).collect(),
     }
@@ -94,6 +97,11 @@ fn payload(tenant: TenantId, event: &Event, apply: &Apply) -> Payload {
 /// Which tenant a stored job is for.
 pub(crate) fn tenant(payload: &[u8]) -> Result<TenantId, Failure> {
     Ok(read(payload)?.tenant)
+}
+
+/// Whether a stored job makes the tenant's database.
+pub(crate) fn founds(payload: &[u8]) -> Result<bool, Failure> {
+    Ok(read(payload)?.founds)
 }
 
 fn read(payload: &[u8]) -> Result<Payload, Failure> {

@@ -88,6 +88,14 @@ pub(crate) fn beside(database: &Path) -> std::path::PathBuf {
     database.with_extension("key")
 }
 
+/// The envelope of the house's database in this data folder; none when there is no such database, or its pages are plain.
+///
+/// # Errors
+/// Internal: the file is damaged, or cannot be read.
+pub fn house_envelope(folder: &Path) -> Result<Option<Envelope>, Failure> {
+    read(&beside(&folder.join("control.db")))
+}
+
 /// A database's envelope; none when it has no such file.
 pub(crate) fn read(file: &Path) -> Result<Option<Envelope>, Failure> {
     let bytes = match fs::read(file) {

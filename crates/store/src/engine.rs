@@ -142,6 +142,8 @@ pub struct Stats {
     pub queued: usize,
     /// Changes of the house that tenants' databases still have to follow.
     pub following: usize,
+    /// Such changes that a tenant's database refused for good: kept in the house's outbox for a person to look at.
+    pub buried: usize,
 }
 
 /// One statement of a batch.

@@ -24,7 +24,7 @@ mod tx;
 mod value;
 
 pub use blobs::{BlobStream, Blobs, Stored, Whole};
-pub use bulk::{Bulk, ENVELOPE, Envelope, Keys, Sealing, Told, Wrapped};
+pub use bulk::{Bulk, ENVELOPE, Envelope, Keys, Sealing, Told, Wrapped, house_envelope};
 pub use chain::{Chain, Head, Placed};
 pub use engine::{Engine, Options, Stats, Store};
 pub use once::{KeptReply, Replay};

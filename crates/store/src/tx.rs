@@ -26,6 +26,8 @@ pub(crate) struct Once {
 
 /// Rows on their way in a stream.
 const STREAM: usize = 256;
+/// Bytes of a leaf's target at most: a leaf that no bundle of the log can hold would end the log.
+const TARGET: usize = 2048;
 /// The longest read.
 const LONGEST: Duration = Duration::from_mins(10);
 /// How long a stream waits for its reader.
@@ -292,6 +294,9 @@ impl<W: Realm> Batch<W> {
     /// but `Unknown` nothing happened.
     pub async fn commit(self) -> Result<Receipt, Failure> {
         let Self { tx, mut order, mut step_failures, .. } = self;
+        if order.event.as_ref().is_some_and(|event| event.target.len() > TARGET) {
+            return Err(Failure::internal("store: a leaf's target is longer than a name can be"));
+        }
         order.once = tx.once;
         let tenant = tx.permit.principal().tenant();
         match tx.store.submit::<W>(tenant, order).await {
@@ -351,6 +356,7 @@ pub struct Apply {
     pub(crate) target: String,
     pub(crate) steps: Vec<(String, Vec<Value>)>,
     pub(crate) facts: Vec<(&'static str, String)>,
+    pub(crate) founds: bool,
 }
 
 impl Apply {
@@ -358,6 +364,13 @@ impl Apply {
     #[must_use]
     pub fn new(target: impl Into<String>) -> Self {
         Self { target: target.into(), ..Self::default() }
+    }
+    /// It is the tenant's first: its database is made for it. Every other change waits for a database that is there, so that a
+    /// lost one is missed and not replaced by an empty one.
+    #[must_use]
+    pub const fn founding(mut self) -> Self {
+        self.founds = true;
+        self
     }
     /// Whatever number of rows changes.
     #[must_use]

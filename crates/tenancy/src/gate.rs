@@ -89,6 +89,14 @@ impl Tenancy {
         Ok(self.lookup.all(TenantId::HOUSE, &sql::EVERY, ()).await?.into_iter().map(|(id,)| id).collect())
     }
 
+    /// Every tenant that must have a database: neither waiting for its first owner nor deleted.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn settled(&self) -> Result<Vec<TenantId>, Failure> {
+        Ok(self.lookup.all(TenantId::HOUSE, &sql::SETTLED, ()).await?.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Canary tenants made before a moment, for their removal.
     ///
     /// # Errors

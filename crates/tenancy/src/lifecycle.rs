@@ -67,7 +67,7 @@ pub async fn key(vault: &Vault, plan: &Plan) -> Result<Wrapped, Failure> {
     vault.new_tenant(plan.id, plan.region).await
 }
 
-/// The tenant and its key. It has no member yet: [`crate::roster::add`] the first owner in the same batch, or, when the
+/// The tenant and its key. It has no member yet: [`crate::roster::open`] it for the first owner in the same batch, or, when the
 /// plan says `claim_by`, with [`claim`] in a later one.
 #[must_use]
 pub fn found(batch: Batch<Control>, app: &App, plan: &Plan, key: Wrapped) -> Batch<Control> {

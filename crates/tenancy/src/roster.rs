@@ -140,6 +140,22 @@ pub async fn member<M: Mode>(tx: &Tx<M>, user: UserId) -> Result<Member, Failure
 /// Someone joins. `Conflict` at commit when they are a member already.
 #[must_use]
 pub fn add(batch: Batch<Control>, app: &App, tenant: TenantId, who: Newcomer) -> Batch<Control> {
+    join(batch, app, tenant, who, follow)
+}
+
+/// The first owner, in the batch of [`crate::found`] or [`crate::claim`]: with them the tenant's database is made.
+#[must_use]
+pub fn open(batch: Batch<Control>, app: &App, tenant: TenantId, owner: Newcomer) -> Batch<Control> {
+    join(batch, app, tenant, owner, |user| follow(user).founding())
+}
+
+fn join(
+    batch: Batch<Control>,
+    app: &App,
+    tenant: TenantId,
+    who: Newcomer,
+    follow: impl FnOnce(UserId) -> Apply,
+) -> Batch<Control> {
     let role = role_id(app, who.role);
     let already = Failure::Conflict("they are a member already".into());
     let batch = batch.expect(1, &sql::JOIN, (tenant, who.user, role, who.at), already);

@@ -52,6 +52,9 @@ statements! {
     EVERY: Query<Control, (), (TenantId,)> =
         "SELECT id FROM tenant WHERE status <> 'deleted' ORDER BY created_at, id";
 
+    SETTLED: Query<Control, (), (TenantId,)> =
+        "SELECT id FROM tenant WHERE status NOT IN ('pending', 'deleted') ORDER BY id";
+
     CANARIES: Query<Control, (Time,), (TenantId,)> =
         "SELECT id FROM tenant WHERE canary = 1 AND status <> 'deleted' AND created_at < $1 ORDER BY created_at, id LIMIT 200";
 

@@ -395,26 +395,43 @@ async fn order_at(socket: &Path, order: &Value) -> Result<Value, Miss> {
     }
 }
 
+/// The most that a piece of an answer holds.
+const LARGEST: usize = 1 << 20;
+
 /// The house's own id.
 const HOUSE: &str = "00000000-0000-0000-0000-000000000000";
 
 async fn call_at(socket: &Path, order: &Value, body: Option<&Value>) -> Result<(u64, Value), Miss> {
     let work = async {
         let (read, mut write) = UnixStream::connect(socket).await?.into_split();
-        let body = body.map(Value::to_string).unwrap_or_default();
-        write.write_all(format!("{order}\n{body}").as_bytes()).await?;
+        // A body goes in pieces, each behind its length in hex, and ends with a zero; so comes the answer.
+        let piece = body.map(Value::to_string).map(|body| format!("{:x}\n{body}", body.len())).unwrap_or_default();
+        write.write_all(format!("{order}\n{piece}0\n").as_bytes()).await?;
         write.shutdown().await?;
-        let mut said = String::new();
-        BufReader::new(read).read_to_string(&mut said).await?;
-        Ok::<_, io::Error>(said)
+        let mut read = BufReader::new(read);
+        let (mut head, mut body) = (String::new(), Vec::new());
+        read.read_line(&mut head).await?;
+        loop {
+            let mut line = String::new();
+            read.read_line(&mut line).await?;
+            match usize::from_str_radix(line.trim_end(), 16) {
+                Ok(length) if (1..=LARGEST).contains(&length) => {
+                    let start = body.len();
+                    body.resize(start + length, 0);
+                    read.read_exact(body.get_mut(start..).unwrap_or_default()).await?;
+                }
+                // A refusal has no body, and what is cut off is no JSON.
+                _ => break,
+            }
+        }
+        Ok::<_, io::Error>((head, body))
     };
-    let said = tokio::time::timeout(Duration::from_secs(20), work)
+    let (head, body) = tokio::time::timeout(Duration::from_secs(20), work)
         .await
         .map_err(|_| Miss::Unclear("the admin socket did not answer in 20 s".to_owned()))??;
-    let (head, body) = said.split_once('\n').unwrap_or((&said, ""));
-    let head: Value = serde_json::from_str(head).unwrap_or_default();
+    let head: Value = serde_json::from_str(&head).unwrap_or_default();
     match head.get("ok").and_then(|ok| ok.get("status")?.as_u64()) {
-        Some(status) => Ok((status, serde_json::from_str(body).unwrap_or_default())),
+        Some(status) => Ok((status, serde_json::from_slice(&body).unwrap_or_default())),
         None => {
             Err(Miss::Unclear(format!("admin: {}", head.get("error").and_then(Value::as_str).unwrap_or("refused"))))
         }

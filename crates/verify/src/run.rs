@@ -154,13 +154,16 @@ async fn twice(
         Some(Ok(scene)) => once(probe, scene).await,
         _ => fresh(probe, stage, page).await,
     };
-    let outcome = match first {
-        Err(Miss::Broken(first)) => match fresh(probe, stage, page).await {
-            Err(Miss::Broken(second)) => Err(Miss::Broken(second)),
-            _ => Err(Miss::Unclear(format!("broken once and not again: {}", first.saw))),
-        },
+    let seen = match first {
         Err(Miss::Unclear(_)) => fresh(probe, stage, page).await,
         other => other,
+    };
+    let outcome = match seen {
+        Err(Miss::Broken(once)) => match fresh(probe, stage, page).await {
+            Err(Miss::Broken(again)) => Err(Miss::Broken(again)),
+            _ => Err(Miss::Unclear(format!("broken once and not again: {}", once.saw))),
+        },
+        seen => seen,
     };
     Checked { place: stage.instance.place, ..told(probe, outcome, started.elapsed()) }
 }

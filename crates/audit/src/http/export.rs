@@ -64,11 +64,16 @@ impl Wanted {
         let oldest = reader.all(&sql::OLDEST, ()).await?.into_iter().next().map_or(0, |(seq, _)| seq.unsigned_abs());
         let mut high = number("size", self.size.as_ref())?.unwrap_or(u64::MAX).min(size.unsigned_abs());
         let mut low = number("first", self.first.as_ref())?.unwrap_or(0).max(oldest);
-        for (field, text) in [("from", &self.from), ("to", &self.to)] {
-            let Some(Time(at)) = super::moment(field, text.as_deref())? else { continue };
+        let from = super::moment("from", self.from.as_deref())?;
+        let to = super::moment("to", self.to.as_deref())?;
+        if from.zip(to).is_some_and(|(from, to)| from > to) {
+            return Err(Failure::field("to", "range", "not before `from`"));
+        }
+        for (at, first) in [(from, true), (to, false)] {
+            let Some(Time(at)) = at else { continue };
             let place = reader.all(&sql::SINCE, (at,)).await?.into_iter().next();
             let place = place.map_or(high, |(seq,)| seq.unsigned_abs());
-            if field == "from" { low = low.max(place) } else { high = high.min(place) }
+            if first { low = low.max(place) } else { high = high.min(place) }
         }
         Ok((low.min(high), high))
     }
@@ -80,7 +85,10 @@ pub(super) async fn export(audit: Arc<Audit>, call: Changing<Wanted>) -> Result<
     let (bare, since) = (input.bare()?, number("since", input.since.as_ref())?);
     let (reader, home) = (tx.reader(), Arc::clone(tx.permit().principal().home()));
     let (low, high) = input.range(&reader).await?;
-    let seam = if bare || high == 0 { None } else { Some(seam(&audit, &reader, &home, (low, high), since).await?) };
+    if !bare && high == 0 {
+        return Err(Failure::field("to", "range", "a time after the log's first entry"));
+    }
+    let seam = if bare { None } else { Some(seam(&audit, &reader, &home, (low, high), since).await?) };
     let leaves = tx.stream(&sql::BODIES, (low.cast_signed(), high.cast_signed()));
     let receipt = tx.batch::<Own>("audit").commit().await?;
     let (head, footer) = match seam {

@@ -611,11 +611,11 @@ async fn a_subject_is_erased_and_every_proof_holds() {
     let house = House::with(10).await;
     house.close(tenant(1), TODAY, false).await.unwrap();
     let before = house.exported("size=11").await;
-    let (_, erased) =
+    let erased =
         crate::erase(house.named(tenant(1), "audit.erased"), &person(1).to_string(), &["p0@example.com".to_owned()])
             .await
             .unwrap();
-    assert_eq!(erased, 6, "five leaves of hers, and one that held the address");
+    assert_eq!((erased.leaves, erased.absent), (6, 0), "five leaves of hers, and one that held the address");
     let page = house.page("").await.unwrap();
     let values: Vec<usize> =
         page["items"].as_array().unwrap().iter().map(|item| item["values"].as_object().unwrap().len()).collect();
@@ -623,7 +623,14 @@ async fn a_subject_is_erased_and_every_proof_holds() {
     assert!(house.checked().await.intact);
     let leaves = |text: &[u8]| text.split(|b| *b == b'\n').skip(1).take(11).map(<[u8]>::to_vec).collect::<Vec<_>>();
     assert_eq!(leaves(&before), leaves(&house.exported("size=11").await));
-    assert!(crate::erase(house.named(tenant(1), "audit.erased"), "", &[]).await.is_err());
+    // What an act names stays: an address would.
+    for subject in ["", "p0@example.com"] {
+        assert!(crate::erase(house.named(tenant(1), "audit.erased"), subject, &[]).await.is_err());
+    }
+    let nobody = person(9).to_string();
+    let values = ["P0@Example.com".to_owned(), "nobody@example.com".to_owned()];
+    let erased = crate::erase(house.named(tenant(1), "audit.erased"), &nobody, &values).await.unwrap();
+    assert_eq!((erased.leaves, erased.absent), (0, 2), "it is gone already");
 }
 
 #[tokio::test]

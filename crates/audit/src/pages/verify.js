@@ -114,6 +114,7 @@ async function check(bytes, savedNote, keyText, progress) {
   if (!top) throw new Wrong('the file is empty');
   const saved = savedNote ? readNote(savedNote) : null;
   const first = parse(top.bytes, top), bound = first.format !== undefined || first.checkpoint !== undefined;
+  if (keyText && !bound && !saved) throw new Wrong('nothing here is signed by your key: the file has no checkpoint', top);
   let key = keyText ? readKey(keyText) : null, signed = null, tree = new Tree(), foot = null, footer = null, savedRoot = null;
   if (bound) {
     exactly(first, HEADER, top.bytes, top);
@@ -199,9 +200,9 @@ form.addEventListener('submit', async event => {
       bar.value = done;
       await new Promise(resolve => setTimeout(resolve));
     });
-    const parts = [`Whole: ${found.leaves} leaves, ${found.since} to ${found.until}.`];
+    const parts = [`${found.signed || found.saved ? 'Whole' : 'Linked, not signed'}: ${found.leaves} leaves, ${found.since} to ${found.until}.`];
     if (found.signed) parts.push(`Signed by ${found.signed.origin} at size ${found.signed.size}.`);
-    else parts.push('Bare lines: whether they are the newest, only a checkpoint tells.');
+    else parts.push('Bare lines: that they are the log, and the newest of it, only a checkpoint tells.');
     if (found.signed && found.own) parts.push('The key is the one that the file names itself: give yours to be sure.');
     if (found.saved) parts.push(`In agreement with the checkpoint of size ${found.saved.size} that you saved.`);
     say('whole', parts.join('\n'));

@@ -141,7 +141,7 @@ pub(crate) async fn verify(a: Arc<Authentication>, call: Changing<Web<Verify>>) 
     let batch = match found.tenant {
         Some(tenant) => {
             let owner = roster::Newcomer { user, role: 0, email: Some(found.email), name: Some(name), at };
-            roster::add(tenancy::claim(batch, tenant), &a.app, tenant, owner)
+            roster::open(tenancy::claim(batch, tenant), &a.app, tenant, owner)
         }
         None => batch,
     };
@@ -230,7 +230,7 @@ pub(crate) async fn tenant(a: Arc<Authentication>, call: Changing<NewTenant>) ->
         let batch = if owner.is_new { people::enrol(batch, owner.person(user, at), at) } else { batch };
         let batch = tenancy::found(batch, &a.app, &plan, key);
         let newcomer = roster::Newcomer { user, role: 0, email: owner.email, name: owner.name, at };
-        let receipt = roster::add(batch, &a.app, id, newcomer).commit().await?;
+        let receipt = roster::open(batch, &a.app, id, newcomer).commit().await?;
         return Ok(Done::created(receipt, made(&plan)));
     }
     if a.app.tenant.sign_up != SignUp::Open || !a.keeps_identities() {

@@ -91,12 +91,13 @@ impl Known {
 
     /// After one more look. A look that tells nothing keeps what was known; what was seen failing stays so until it is
     /// seen otherwise: taking its probe away repairs nothing.
-    pub(crate) fn after(last: Option<&Self>, seen: &Seen, build: &str) -> Option<Self> {
+    pub(crate) fn after(last: Option<&Self>, seen: &Seen, build: &str, now: Time) -> Option<Self> {
         let verdict = seen.verdict()?;
         let mute = verdict == Verdict::Inconclusive
             || (verdict == Verdict::Unproven && last.is_some_and(|l| l.verdict == Verdict::Failing));
         match last {
-            Some(last) if last.at > seen.at => None,
+            // A look of before is no news; one of a time to come was made by a clock that has been set right since.
+            Some(last) if last.at > seen.at && last.at <= now => None,
             Some(last) if mute => Some(Self { tried: Some((seen.at, seen.note.clone())), ..last.clone() }),
             _ => Some(Self {
                 check: seen.check.clone(),
@@ -151,7 +152,7 @@ pub(crate) fn standing(
     let end = known.at.plus(age(app, check));
     let old = now > end && !kernel::sabotage::off("gov.monitoring_live");
     match known.verdict {
-        Verdict::Proven | Verdict::Inconclusive if old => (Verdict::Stale, Some(end)),
+        Verdict::Proven | Verdict::Inconclusive | Verdict::NotApplicable if old => (Verdict::Stale, Some(end)),
         Verdict::Unsigned => (signed.unwrap_or(Verdict::Unsigned), None),
         verdict => (verdict, None),
     }

@@ -45,7 +45,7 @@ impl Disclosure {
         let (mut new, mut looked, mut news) = (old.clone(), Vec::new(), false);
         for seen in round.seen.iter().filter(|s| s.fits() && manifest::check(&s.check).is_some()) {
             let last = old.checks.get(&seen.check);
-            if let Some(known) = Known::after(last, seen, &round.build) {
+            if let Some(known) = Known::after(last, seen, &round.build, now) {
                 news |= last.is_none_or(|last| known.is_news(last));
                 looked.push(seen.check.as_str());
                 new.checks.insert(seen.check.clone(), known);

@@ -260,7 +260,16 @@ impl House {
         let (head, body) = text.split_once('\n').unwrap();
         let head: Value = serde_json::from_str(head).unwrap();
         assert_eq!(head["ok"]["status"], 200, "{order}: {head} {body}");
-        body.to_owned()
+        let (mut rest, mut all) = (body, String::new());
+        loop {
+            let (length, after) = rest.split_once('\n').expect("an end");
+            let length = usize::from_str_radix(length, 16).unwrap();
+            if length == 0 {
+                return all;
+            }
+            let (piece, after) = after.split_at(length);
+            (all, rest) = (all + piece, after);
+        }
     }
 
     /// Waits for the newest mail to `to` whose subject holds `subject`; the token of its link.

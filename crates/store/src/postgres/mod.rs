@@ -213,7 +213,7 @@ impl Database {
 
     pub(crate) fn stats(&self) -> Stats {
         let open = self.own.status().size + self.control.status().size;
-        Stats { open, handles: open, queued: self.queued.load(Ordering::Relaxed), following: 0 }
+        Stats { open, handles: open, queued: self.queued.load(Ordering::Relaxed), following: 0, buried: 0 }
     }
 
     pub(crate) async fn close(&self) {

@@ -37,12 +37,30 @@ pub(super) struct Lines {
     /// Jobs that are done and whose rows in the house's outbox can go with its next commit.
     finished: Mutex<Vec<String>>,
     old: AtomicUsize,
+    dead: AtomicUsize,
+}
+
+/// Why a job is not done.
+enum Undone {
+    /// The tenant's database cannot be reached, or cannot write now.
+    Later,
+    /// It would be refused forever.
+    Never(Failure),
 }
 
 impl Lines {
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<TenantId>) {
         let (start, started) = mpsc::unbounded_channel();
-        (Self { lines: Mutex::default(), start, finished: Mutex::default(), old: AtomicUsize::new(0) }, started)
+        (
+            Self {
+                lines: Mutex::default(),
+                start,
+                finished: Mutex::default(),
+                old: AtomicUsize::new(0),
+                dead: AtomicUsize::new(0),
+            },
+            started,
+        )
     }
 
     /// Lines a job up; called in the order of the house's commits.
@@ -76,6 +94,11 @@ impl Lines {
 
     pub(super) fn waiting(&self) -> usize {
         lock(&self.lines).values().map(VecDeque::len).sum()
+    }
+
+    /// Counts `more` jobs that were given up; all of them.
+    pub(super) fn buried(&self, more: usize) -> usize {
+        self.dead.fetch_add(more, Ordering::Relaxed) + more
     }
 
     pub(super) fn has_finished(&self) -> bool {
@@ -163,7 +186,7 @@ async fn work(shared: Arc<Shared>, job: &Job) -> bool {
                 lines.pop(job.tenant);
                 return true;
             }
-            Err(Failure::Busy(_) | Failure::Unknown | Failure::DiskFull) => {
+            Err(Undone::Later) => {
                 if shared.closed() {
                     return false;
                 }
@@ -174,9 +197,10 @@ async fn work(shared: Arc<Shared>, job: &Job) -> bool {
                     lines.tell(job.tenant, Err(Failure::Unknown));
                 }
             }
-            // It would fail forever, and hold up everything behind it.
-            Err(failure) => {
+            // It would hold up everything behind it.
+            Err(Undone::Never(failure)) => {
                 let _kept_as_it_is = bury(&shared, job).await;
+                lines.buried(1);
                 lines.tell(job.tenant, Err(failure));
                 lines.pop(job.tenant);
                 return true;
@@ -185,9 +209,16 @@ async fn work(shared: Arc<Shared>, job: &Job) -> bool {
     }
 }
 
-async fn once(shared: &Arc<Shared>, job: &Job) -> Result<(), Failure> {
-    let file = shared.file(job.tenant, true).await?;
-    shared.enter(&file, apply::order(job, Dialect::Sqlite)?).await.map(drop).map_err(crate::tx::Refusal::failure)
+async fn once(shared: &Arc<Shared>, job: &Job) -> Result<(), Undone> {
+    let order = apply::order(job, Dialect::Sqlite).map_err(Undone::Never)?;
+    // Whatever keeps it shut, a key service that is away or a migration that fails, is no fault of the job.
+    let founds = apply::founds(&job.payload).map_err(Undone::Never)?;
+    let file = shared.file(job.tenant, founds).await.map_err(|_| Undone::Later)?;
+    let entered = shared.enter(&file, order).await.map_err(crate::tx::Refusal::failure);
+    entered.map(drop).map_err(|failure| match failure {
+        Failure::Busy(_) | Failure::Unknown | Failure::DiskFull => Undone::Later,
+        failure => Undone::Never(failure),
+    })
 }
 
 async fn bury(shared: &Arc<Shared>, job: &Job) -> Result<(), Failure> {

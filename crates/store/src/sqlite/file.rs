@@ -177,7 +177,7 @@ impl File {
         let reader = self.reader().map_err(|e| {
             if fault::no_handles(&e) { ReadError::NoHandles } else { ReadError::Failure(Fault::from(e).failure()) }
         })?;
-        let limit = u64::try_from(limit.unwrap_or(READ).as_millis()).unwrap_or(READ.as_secs());
+        let limit = u64::try_from(limit.unwrap_or(READ).as_millis()).unwrap_or(u64::MAX);
         reader.deadline.store(millis().saturating_add(limit), Ordering::Relaxed);
         let done = rows(&reader.connection, sql, args, with);
         if let Err(Stop::Fault(Fault::Lost(_))) = &done {

@@ -154,6 +154,7 @@ impl Files {
             handles: shared.handles.count(),
             queued: shared.desk.queued.load(Ordering::Relaxed),
             following: shared.desk.lines.waiting(),
+            buried: shared.desk.lines.buried(0),
         }
     }
 
@@ -283,17 +284,16 @@ impl Shared {
             Some(Slot::Failed(failure, at)) if at.elapsed() < PAUSE => return Err(failure.clone()),
             _ => {}
         }
-        if !create && !self.path(tenant).exists() {
-            return Err(Failure::NotFound);
-        }
         if self.closed() {
             return Err(Failure::Busy(1));
         }
-        self.make_room(&mut files);
+        let evicted = self.make_room(&mut files);
         let (opened, opening) = watch::channel(None);
         files.insert(tenant, Slot::Opening(opening.clone()));
         let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            // Closing writes to disk: here, not under the lock that every request takes.
+            drop(evicted);
             let result = shared.open(tenant, create);
             let mut files = lock(&shared.files);
             match &result {
@@ -316,7 +316,10 @@ impl Shared {
     fn open(&self, id: TenantId, create: bool) -> Opened {
         let (path, schema, sealing) = (self.path(id), self.schema(id), self.house.sealing.as_ref());
         let owner = if id == SHARED { TenantId::HOUSE } else { id };
-        if create && !path.exists() {
+        if !path.exists() {
+            if !create {
+                return Err(Failure::NotFound);
+            }
             let key = seal::fresh(sealing, owner, &path)?;
             connection::make(&path, key.as_ref(), |new| schema::migrate(new, schema))?;
         }
@@ -380,13 +383,14 @@ impl Shared {
     }
 
     /// Closes the databases that were not used for longest, when there are too many or handles run short.
-    fn make_room(&self, files: &mut HashMap<TenantId, Slot>) {
-        if files.len() >= OPEN || self.handles.count() + 5 > self.budget {
-            Self::evict(files, OPEN / 16);
-        }
+    #[must_use = "to be closed once the map is unlocked"]
+    fn make_room(&self, files: &mut HashMap<TenantId, Slot>) -> Vec<Slot> {
+        let full = files.len() >= OPEN || self.handles.count() + 5 > self.budget;
+        if full { Self::evict(files, OPEN / 16) } else { Vec::new() }
     }
 
-    fn evict(files: &mut HashMap<TenantId, Slot>, n: usize) {
+    #[must_use = "to be closed once the map is unlocked"]
+    fn evict(files: &mut HashMap<TenantId, Slot>, n: usize) -> Vec<Slot> {
         let mut idle: Vec<_> = files
             .iter()
             .filter_map(|(id, slot)| match slot {
@@ -398,19 +402,25 @@ impl Shared {
             })
             .collect();
         idle.sort_unstable();
-        idle.into_iter().take(n.max(1)).for_each(|(_, id)| drop(files.remove(&id)));
+        idle.into_iter().take(n.max(1)).filter_map(|(_, id)| files.remove(&id)).collect()
     }
 
     /// The process is out of handles: idle readers and idle databases are closed.
     fn relieve(&self) {
+        let open: Vec<_> = lock(&self.files)
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Open(file) => Some(Arc::clone(file)),
+                _ => None,
+            })
+            .collect();
+        open.iter().for_each(|file| file.trim());
+        drop(open);
         let mut files = lock(&self.files);
-        files.values().for_each(|slot| {
-            if let Slot::Open(file) = slot {
-                file.trim();
-            }
-        });
         let n = files.len() / 4;
-        Self::evict(&mut files, n);
+        let evicted = Self::evict(&mut files, n);
+        drop(files);
+        drop(evicted);
     }
 
     fn read(
@@ -451,6 +461,11 @@ impl Shared {
 
     /// Jobs in the house's outbox that an earlier process did not finish, in the order of their commits.
     fn take_up(&self, house: &File) -> Result<(), Failure> {
+        let dead = "SELECT count(*) FROM _outbox WHERE kind = ?1";
+        self.read(house, dead, &[crate::apply::DEAD.into()], None, &mut |row| {
+            self.desk.lines.buried(usize::try_from(row.int(0)?).unwrap_or(0));
+            Ok(())
+        })?;
         let sql = "SELECT id, payload FROM _outbox WHERE kind = ?1 ORDER BY rowid";
         self.read(house, sql, &[crate::apply::APPLY.into()], None, &mut |row| {
             let (id, payload) = (row.text(0)?.to_owned(), row.blob(1)?);

@@ -116,10 +116,16 @@ impl Desk {
 
     /// Puts an order into its file's queue.
     pub(super) fn submit(&self, file: &Arc<File>, queued: Queued) -> Result<(), Failure> {
-        if file.push(queued)? {
-            self.run(Arc::clone(file));
-        }
+        // Counted first: a writer may be done with it before this returns.
         self.queued.fetch_add(1, Ordering::Relaxed);
+        match file.push(queued) {
+            Ok(true) => self.run(Arc::clone(file)),
+            Ok(false) => {}
+            Err(failure) => {
+                self.queued.fetch_sub(1, Ordering::Relaxed);
+                return Err(failure);
+            }
+        }
         Ok(())
     }
 

@@ -319,7 +319,7 @@ pub async fn the_house_and_a_tenant_follow_each_other(place: &Place) {
 pub async fn a_following_change_creates_the_tenant(place: &Place) {
     let bench = place.open().await;
     let batch = bench.write(3).batch::<Control>("person/p").any(&USER, ("p".to_owned(), 1));
-    batch.then(tenant(3), Apply::new("tenant/3")).commit().await.unwrap();
+    batch.then(tenant(3), Apply::new("tenant/3").founding()).commit().await.unwrap();
     assert_eq!(bench.chain(3).await, Ok(1));
 }
 

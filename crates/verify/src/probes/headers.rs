@@ -107,10 +107,9 @@ fn nonce(policy: &str) -> Option<String> {
 /// Whether a policy lets only scripts with this answer's nonce run.
 fn strict(policy: &str) -> bool {
     let scripts = directive(policy, "script-src").unwrap_or_default();
-    let open =
-        |s: &str| matches!(s, "'unsafe-inline'" | "'unsafe-eval'" | "*" | "https:" | "http:" | "data:" | "'self'");
-    !scripts.is_empty()
-        && !scripts.iter().any(|s| open(s))
+    let trusted = |s: &str| s == "'strict-dynamic'" || s.starts_with("'nonce-");
+    scripts.contains(&"'strict-dynamic'")
+        && scripts.iter().all(|s| trusted(s))
         && directive(policy, "object-src").or_else(|| directive(policy, "default-src")) == Some(vec!["'none'"])
         && directive(policy, "base-uri") == Some(vec!["'none'"])
         && directive(policy, "upgrade-insecure-requests").is_some()

@@ -36,13 +36,13 @@ pub(super) fn unknown_id() -> String {
 }
 
 /// Ids of things that exist at `tenant`, by the collection that a path names; the owner's for members.
-struct Things {
+pub(super) struct Things {
     records: Vec<(&'static str, String)>,
     member: String,
 }
 
 impl Things {
-    async fn of(scene: &Scene, tenant: &Tenant) -> Result<Self, Miss> {
+    pub(super) async fn of(scene: &Scene, tenant: &Tenant) -> Result<Self, Miss> {
         let mut records = Vec::new();
         for at in pick::makeable(&scene.app) {
             let made = scene.make(tenant, at, None).await?;
@@ -51,7 +51,7 @@ impl Things {
         Ok(Self { records, member: tenant.people.last().map(|p| p.user.clone()).unwrap_or_default() })
     }
     /// An id for the segment `name` of a path.
-    fn id(&self, path: &str, name: &str) -> Option<String> {
+    pub(super) fn id(&self, path: &str, name: &str) -> Option<String> {
         if name == "user" {
             return Some(self.member.clone());
         }

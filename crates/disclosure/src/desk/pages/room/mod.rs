@@ -114,6 +114,8 @@ fn clock(due: Time, now: Time, soon: i64) -> Tag {
 
 #[cfg(test)]
 mod tests {
+    use kernel::DAY;
+
     use super::*;
 
     #[test]
