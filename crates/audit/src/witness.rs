@@ -94,7 +94,13 @@ pub fn policy(text: &str) -> Result<Vec<(Cosigner, String)>, String> {
     for (at, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            [] | ["log" | "group" | "quorum", ..] => {}
+            [] | ["log", ..] | ["quorum", "none"] => {}
+            // A threshold that is read over would be believed in force.
+            [word @ ("group" | "quorum"), ..] => {
+                return Err(format!(
+                    "line {at}: `{word}` is not built: every witness is asked, and none is waited for"
+                ));
+            }
             [first, ..] if first.starts_with('#') => {}
             ["witness", _, vkey, url] => {
                 let key = Cosigner::parse(vkey).ok_or_else(|| {

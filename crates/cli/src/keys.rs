@@ -87,6 +87,12 @@ pub fn rotate(data: &Path, operator: &str, tenant: Option<&str>, root: bool, wai
     let done = client::ask(data, &json!({"do": what, "as": operator, "tenant": tenant}))?;
     if let Some(members) = done.as_object() {
         members.iter().for_each(|(name, n)| screen::print(&format!("  {n} {name}")));
+        if root && members.values().all(|n| n == 0) {
+            screen::print(
+                "  Nothing lies under another root. To move to a new one, give it as VOUCHSAFE_ROOT_<REGION>_NEXT and start the \
+                 server anew first.",
+            );
+        }
     }
     if wait && !root {
         let left = || -> Result<(u64, usize), ExitCode> {

@@ -73,6 +73,11 @@ impl Local {
             let words = format!("encryption: the root key of region {region} must be 32 bytes");
             return Err(Failure::Internal(words.into()));
         }
+        if root.expose().iter().all(|byte| *byte == 0) {
+            let words =
+                format!("encryption: the root key of region {region} is all zeros: draw one (openssl rand -hex 32)");
+            return Err(Failure::Internal(words.into()));
+        }
         let key = derive(&root, "root-name", region, &[])?;
         Ok(Self { name: hex::encode(key.get(..8).unwrap_or_default()), root })
     }

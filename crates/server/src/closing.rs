@@ -23,8 +23,7 @@ const TOGETHER: usize = 128;
 
 /// Closes days until the runtime ends.
 pub(crate) fn start(server: &Arc<Server>) {
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
+    crate::jobs::forever(server, |server| async move {
         let mut done = i64::MIN;
         loop {
             let day = day_of(server.clock.now()) - 1;

@@ -25,7 +25,7 @@ pub(crate) fn section(about: &Arc<About>) -> Section {
     Section {
         routes: vec![
             public("/healthz", get(health)),
-            public("/readyz", get(health)),
+            public("/readyz", get(ready)),
             public("/api/v1/openapi.json", get(with(about, openapi))),
         ],
         ..Section::default()
@@ -34,6 +34,13 @@ pub(crate) fn section(about: &Arc<About>) -> Section {
 
 async fn health(_: Asking<()>) -> Result<Health, Failure> {
     Ok(Health { status: "ok", version: crate::VERSION })
+}
+
+/// Whether requests can be served: the house's own database answers. A file that is quarantined does not, nor a database
+/// server that is away.
+async fn ready(call: Asking<()>) -> Result<Health, Failure> {
+    tenancy::reachable(&call.tx).await?;
+    health(call).await
 }
 
 async fn openapi(about: Arc<About>, _: Asking<()>) -> Result<Reply, Failure> {

@@ -13,11 +13,24 @@ use store::Tx;
 
 use crate::Server;
 
+/// Runs a task for as long as the server does. One that panics, which the log tells, begins anew after a pause: a bug met once
+/// must not end the mail, or the closing of days, until somebody restarts.
+pub(crate) fn forever<F: Future<Output = ()> + Send + 'static>(
+    server: &Arc<Server>,
+    task: impl Fn(Arc<Server>) -> F + Send + Sync + 'static,
+) {
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        while tokio::spawn(task(Arc::clone(&server))).await.is_err_and(|ended| ended.is_panic()) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+}
+
 /// Starts every job on its own clock. They end with the runtime.
 pub(crate) fn start(server: &Arc<Server>) {
     for at in 0..server.jobs.len() {
-        let server = Arc::clone(server);
-        tokio::spawn(async move {
+        forever(server, move |server| async move {
             let Some((job, wake)) = server.jobs.get(at) else { return };
             loop {
                 // Woken early by a commit that left work of its kind in the outbox.
@@ -68,8 +81,7 @@ pub(crate) fn publish(server: &Arc<Server>) {
     if !server.app.collections.iter().any(schedules) {
         return;
     }
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
+    forever(server, |server| async move {
         loop {
             tokio::time::sleep(Duration::from_secs(60)).await;
             let tenants = server.tenancy.every().await.unwrap_or_default();
@@ -110,8 +122,7 @@ pub(crate) fn blocklist(server: &Arc<Server>) {
     if !server.blocklist.declared() {
         return;
     }
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
+    forever(server, |server| async move {
         let mut told = Time(i64::MIN);
         loop {
             let now = server.clock.now();
@@ -132,8 +143,7 @@ pub(crate) fn advisories(server: &Arc<Server>) {
     if server.disclosure.advisory_list().is_none() {
         return;
     }
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
+    forever(server, |server| async move {
         let mut told = Time(i64::MIN);
         loop {
             let (looking, now) = (Arc::clone(&server), server.clock.now());

@@ -23,8 +23,7 @@ const BREATH: Duration = Duration::from_millis(10);
 
 /// Keeps keys until the runtime ends.
 pub(crate) fn start(server: &Arc<Server>) {
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
+    crate::jobs::forever(server, |server| async move {
         let told = |failure: &Failure, tenant| server.monitor.failure(failure, None, Some(tenant));
         if let Err(failure) = settle(&server).await {
             told(&failure, TenantId::HOUSE);

@@ -128,9 +128,13 @@ pub(crate) fn roots(settings: &Settings, app: &App, kept: &mut Kept, rng: &dyn R
         };
         let next = self::given(settings, &region.root_key, &name, "_NEXT");
         let mut holders = Vec::new();
-        for text in [Some(text), next].into_iter().flatten() {
+        for (text, ending) in [(Some(text), ""), (next, "_NEXT")] {
+            let Some(text) = text else { continue };
             if seen.contains(&text) && !kernel::sabotage::off("vault.region_keys") {
-                return Err(format!("{path}: region {} needs a root key of its own", region.id));
+                return Err(match ending {
+                    "" => format!("{path}: region {} needs a root key of its own", region.id),
+                    _ => format!("{path}: the next root of region {} ({name}_NEXT) is one that is in use", region.id),
+                });
             }
             holders.push(holder(settings, region.id, &path, &text)?);
             seen.push(text);

@@ -277,7 +277,14 @@ pub(crate) fn start(server: &Arc<Server>, watch: Watch) -> tokio::task::JoinHand
     let waits = Arc::clone(&watch);
     canary::tidy(server, move || waits.kept());
     let server = Arc::downgrade(server);
-    tokio::spawn(async move { keep_watch(server, watch).await })
+    tokio::spawn(async move {
+        while tokio::spawn(keep_watch(Weak::clone(&server), Arc::clone(&watch)))
+            .await
+            .is_err_and(|ended| ended.is_panic())
+        {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    })
 }
 
 async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {

@@ -42,17 +42,20 @@ fn trusted() -> Result<Arc<ClientConfig>, String> {
 /// Asks them, each by itself, until the runtime ends.
 pub(crate) fn start(server: &Arc<Server>) {
     for witness in server.audit.witnesses() {
-        let (server, witness) = (Arc::clone(server), witness.clone());
-        tokio::spawn(async move {
-            loop {
-                let pause = match ask(&server, &witness).await {
-                    Ok(_) => LOOK,
-                    Err(failure) => {
-                        server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
-                        PAUSE
-                    }
-                };
-                tokio::time::sleep(pause).await;
+        let witness = witness.clone();
+        crate::jobs::forever(server, move |server| {
+            let witness = witness.clone();
+            async move {
+                loop {
+                    let pause = match ask(&server, &witness).await {
+                        Ok(_) => LOOK,
+                        Err(failure) => {
+                            server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
+                            PAUSE
+                        }
+                    };
+                    tokio::time::sleep(pause).await;
+                }
             }
         });
     }

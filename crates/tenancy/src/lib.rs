@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub use claims::CLAIMS;
 pub use gate::Tenancy;
 pub use host::Hosts;
-pub use lifecycle::{Plan, claim, delete, found, key, rename, resume, suspend};
+pub use lifecycle::{Plan, claim, delete, found, key, reachable, rename, resume, suspend};
 pub use memory::Memory;
 use route::Section;
 pub use sql::tables;

@@ -1,9 +1,9 @@
 //! How tenants begin, change and end: each a piece of a batch, so that whoever decides leaves the leaf.
 
 use encryption::{Vault, Wrapped};
-use kernel::{Failure, TenantId, Time};
+use kernel::{Failure, Mode, TenantId, Time};
 use manifest::App;
-use store::{Apply, Batch, Control, Revoke, Value};
+use store::{Apply, Batch, Control, Revoke, Tx, Value};
 
 use crate::{names, sql};
 
@@ -133,4 +133,12 @@ pub(crate) fn release(batch: Batch<Control>, tenant: TenantId, at: Time) -> Batc
 
 fn told(batch: Batch<Control>, tenant: TenantId) -> Batch<Control> {
     batch.then(tenant, Apply::new(format!("tenant/{tenant}"))).revoke(Revoke::Tenant(tenant))
+}
+
+/// Whether the house's database can be read.
+///
+/// # Errors
+/// Those of the store.
+pub async fn reachable<M: Mode>(tx: &Tx<M>) -> Result<(), Failure> {
+    tx.maybe(&sql::REACHED, ()).await.map(drop)
 }

@@ -52,6 +52,7 @@ statements! {
     EVERY: Query<Control, (), (TenantId,)> =
         "SELECT id FROM tenant WHERE status <> 'deleted' ORDER BY created_at, id";
 
+    REACHED: Query<Control, (), (i64,)> = "SELECT owners FROM tenant ORDER BY id LIMIT 1";
     SETTLED: Query<Control, (), (TenantId,)> =
         "SELECT id FROM tenant WHERE status NOT IN ('pending', 'deleted') ORDER BY id";
 
