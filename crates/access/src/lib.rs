@@ -32,7 +32,7 @@ pub use claims::CLAIMS;
 pub use gate::{Access, Counts, Policy, REFUSED};
 pub use matrix::{Column, Denied, Matrix, TENANT, powerful};
 pub use rights::Right;
-pub use table::{Line, golden};
+pub use table::{Line, golden, table};
 
 /// What the section needs besides the gate.
 pub struct Means {

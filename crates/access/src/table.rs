@@ -29,6 +29,12 @@ pub fn golden<'r>(app: &App, routes: impl IntoIterator<Item = Line<'r>>) -> Stri
     text
 }
 
+/// Who may do what: a line of names, then one for each resource and verb. Cells as in [`golden`].
+#[must_use]
+pub fn table(app: &App) -> Vec<Vec<String>> {
+    verbs(app, &Matrix::compile(app))
+}
+
 fn columns(app: &App) -> Vec<(&'static str, Column)> {
     let roles = (0_u8..).zip(&app.roles).map(|(at, role)| (role.id, Column::Role(at)));
     std::iter::once(("visitor", Column::Visitor)).chain(roles).collect()

@@ -136,7 +136,8 @@ impl Beginning {
             row,
         );
         match self.tenant {
-            Some(tenant) => batch.then(tenant, Apply::new(self.target())),
+            // The leaf is a visitor's, as whoever signs in still is: who they turned out to be is its value.
+            Some(tenant) => batch.then(tenant, Apply::new(self.target()).fact("user", self.user.to_string())),
             None => batch,
         }
     }

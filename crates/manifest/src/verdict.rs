@@ -98,7 +98,7 @@ impl Verdict {
 }
 
 /// Verdict of a promise of `kind`: the weakest of its checks that apply; a provider's or a person's promise stays that unless
-/// what a program can look at fails. `signed`: what its attestation says, when there is one.
+/// what a program can look at fails or has lapsed. `signed`: what its attestation says, when there is one.
 #[must_use]
 pub fn verdict_of(kind: CheckKind, checks: &[Verdict], signed: Option<Verdict>) -> Verdict {
     let applicable = checks.iter().copied().filter(|v| *v != Verdict::NotApplicable);
@@ -107,7 +107,7 @@ pub fn verdict_of(kind: CheckKind, checks: &[Verdict], signed: Option<Verdict>) 
         CheckKind::Probed | CheckKind::Enforced => weakest,
         CheckKind::Provider if weakest <= Verdict::Stale => weakest,
         CheckKind::Provider => Verdict::Provider,
-        CheckKind::Attested if weakest == Verdict::Failing => Verdict::Failing,
+        CheckKind::Attested if matches!(weakest, Verdict::Failing | Verdict::Expired) => weakest,
         CheckKind::Attested => signed.unwrap_or(Verdict::Unsigned),
     }
 }

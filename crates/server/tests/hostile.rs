@@ -865,3 +865,19 @@ async fn a_second_server_on_one_folder_is_refused() {
     assert!(house.member(0, "owner").await.list("menus").await.iter().any(|m| m["slug"] == "still"));
     house.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_do_not_spend_what_a_tenant_shares() {
+    let house = House::of("kontraktr").await;
+    let (owner, other) = (house.member(0, "owner").await, house.member(1, "owner").await);
+    let log = "/api/v1/audit/export";
+    for _ in 0..8 {
+        // Each counts by its own address, which is used up in its turn.
+        let status = owner.nobody().get(log).await.status;
+        assert!(matches!(status, 401 | 429), "{status}");
+        let status = owner.at_with(&other).get(log).await.status;
+        assert!(matches!(status, 401 | 404 | 429), "{status}");
+    }
+    owner.get(log).await.is(200);
+    house.end().await;
+}

@@ -372,6 +372,21 @@ async fn an_import_is_all_or_nothing_and_an_export_gives_it_back() {
     let count = owner.get(&format!("{}?count=true&limit=1", records("customers"))).await.is(200).json();
     assert_eq!(count["count"], 1500 + before.len());
 
+    // Over the admin socket a body that breaks off is none, though what came of it is well-formed.
+    let id = house.ready.tenants[0].id.clone();
+    let order = json!({"do": "call", "tenant": id, "method": "POST", "path": import, "type": "text/csv"});
+    let text = "name\r\nHalf\r\n";
+    let piece = format!("{:x}\n{text}", text.len());
+    for (cut, status) in [(piece.clone(), 400), (format!("{piece}5\nOth"), 400), (format!("{piece}0\n"), 200)] {
+        let told = house.sent(order.clone(), &cut).await;
+        assert!(
+            told.contains(&format!("\"status\":{status}")) || (status == 400 && told.contains("error")),
+            "{cut:?}: {told}"
+        );
+        let count = owner.get(&format!("{}?count=true&limit=1", records("customers"))).await.is(200).json();
+        assert_eq!(count["count"], 1500 + before.len() + usize::from(status == 200), "{cut:?}");
+    }
+
     // Another restaurant takes the file as it is, and gives the same rows back.
     let rows = async |door: &Door| {
         let file = door.get(&format!("{}/export?format=json", records("customers"))).await.is(200);

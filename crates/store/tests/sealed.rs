@@ -9,7 +9,7 @@ use bench::*;
 use futures_util::StreamExt;
 use kernel::{Failure, Id, TenantId};
 use rusqlite::Connection;
-use store::{Engine, Table, Whole};
+use store::{Control, Engine, Table, Whole};
 
 const PLANTED: &str = "planted-d41c9be07a5f";
 
@@ -39,6 +39,45 @@ fn grown() -> Vec<Table> {
     let mut grown = tables();
     grown.push(Table::own("extra", "no", "no").text("id"));
     grown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_waits_for_a_database_that_cannot_be_opened_and_replaces_none_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = sealed(folder.path(), tables(), Some(true)).await;
+    bench.tenants([1]).await;
+    bench.store.close().await;
+    drop(bench);
+    for suffix in ["key", "db"] {
+        let (lost, aside) = (file(folder.path(), 1).with_extension(suffix), folder.path().join("aside"));
+        let bench = std::sync::Arc::new(sealed(folder.path(), tables(), Some(true)).await);
+        let before = bench.chain(1).await;
+        bench.store.close().await;
+        drop(bench);
+        std::fs::rename(&lost, &aside).unwrap();
+        let bench = std::sync::Arc::new(sealed(folder.path(), tables(), Some(true)).await);
+        let following = tokio::spawn({
+            let bench = std::sync::Arc::clone(&bench);
+            async move {
+                let batch = bench.write(1).batch::<Control>("n/1").any(&USER, (format!("p-{suffix}"), 1));
+                batch.then(tenant(1), store::Apply::new("n/1")).commit().await
+            }
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        let stats = bench.store.stats();
+        assert_eq!((stats.following, stats.buried), (1, 0), "without {suffix}");
+        assert!(!lost.exists(), "made in its place: {suffix}");
+        std::fs::rename(&aside, &lost).unwrap();
+        assert!(matches!(following.await.unwrap(), Ok(_) | Err(Failure::Unknown)));
+        for _ in 0..100 {
+            if bench.store.stats().following == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(bench.chain(1).await, before.map(|n| n + 1), "applied once: {suffix}");
+        bench.store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ const PROTECTS: &[&str] = &[
     "tenant.region_pin",
     "tenant.query_scope",
     "access.module_gate",
-    "data.delete_tenant",
+    "data.purge",
     "data.export_tenant",
     "vault.field_encryption",
 ];

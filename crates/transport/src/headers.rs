@@ -115,7 +115,7 @@ impl Headers {
 }
 
 /// Features of browsers that nothing here needs.
-const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), bluetooth=(), \
+const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), \
     midi=(), magnetometer=(), gyroscope=(), accelerometer=(), display-capture=(), browsing-topics=()";
 
 const POLICY: [&str; 3] = [

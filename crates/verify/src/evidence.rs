@@ -144,6 +144,8 @@ pub enum Miss {
     Unbuilt(&'static str),
     /// Nothing a program can prove; shows what it looked at.
     Person(Evidence),
+    /// What a person did was to be done again by now; shows how long ago it was.
+    Lapsed(Evidence),
 }
 
 /// What a probe ends with.

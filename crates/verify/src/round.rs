@@ -103,6 +103,7 @@ fn believed(told: Told) -> Option<Seen> {
         Verdict::Inconclusive,
         Verdict::Unproven,
         Verdict::Unsigned,
+        Verdict::Expired,
         Verdict::Proven,
         Verdict::NotApplicable,
     ];

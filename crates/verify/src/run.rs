@@ -197,6 +197,7 @@ fn told(probe: &'static Probe, outcome: Outcome, took: Duration) -> Checked {
         Err(Miss::Absent(note)) => Checked { note: note.to_owned(), ..base(Verdict::NotApplicable) },
         Err(Miss::Unbuilt(note)) => Checked { note: note.to_owned(), ..base(Verdict::Unproven) },
         Err(Miss::Person(evidence)) => Checked { evidence, ..base(Verdict::Unsigned) },
+        Err(Miss::Lapsed(evidence)) => Checked { evidence, ..base(Verdict::Expired) },
     }
 }
 

@@ -154,7 +154,9 @@ pub(super) fn choices(policy: &Policy, who: &Principal) -> Vec<(String, String)>
 
 fn inviting(policy: &Policy, who: &Principal, base: &str, mishap: Option<&Mishap>) -> Markup {
     let roles = choices(policy, who);
-    let usual = policy.app.roles.iter().find(|r| r.default).map_or("", |r| r.id);
+    // Never the most powerful because nobody chose: the manifest's default, or the least that may be given.
+    let default = policy.app.roles.iter().find(|r| r.default && roles.iter().any(|(id, _)| id == r.id)).map(|r| r.id);
+    let usual = default.or(roles.last().map(|(id, _)| id.as_str())).unwrap_or_default().to_owned();
     let kept = |name| mishap.and_then(|m| m.kept.get(name));
     let wrong = |name| mishap.and_then(|m| m.error(name));
     html! {
@@ -166,7 +168,7 @@ fn inviting(policy: &Policy, who: &Principal, base: &str, mishap: Option<&Mishap
                 p { "You can give the roles you hold yourself, and less. The link goes to the invited person only." }
                 (form(&format!("{base}/console/people/invite"), html! {
                     (Field::text("email", "Mail address").kind("email").required(true).value(kept("email").unwrap_or_default()).error(wrong("email")))
-                    (Field::select("role", "Role", roles).required(true).value(kept("role").unwrap_or(usual)).error(wrong("role")))
+                    (Field::select("role", "Role", roles).required(true).value(kept("role").unwrap_or(&usual)).error(wrong("role")))
                     div.actions { (Button::submit("Send the invitation").primary().render()) }
                 }))
             }

@@ -50,8 +50,12 @@ fn person(n: u8) -> UserId {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Steered::at(START));
+        let house = Self::at(tempfile::tempdir().unwrap(), Arc::new(Steered::at(START))).await;
+        house.store.create(tenant(1)).await.unwrap();
+        house.store.create(tenant(2)).await.unwrap();
+        house
+    }
+    async fn at(folder: tempfile::TempDir, clock: Arc<Steered>) -> Self {
         let store = Store::open(Options {
             folder: folder.path().to_owned(),
             engine: Engine::Sqlite,
@@ -62,8 +66,6 @@ impl House {
         })
         .await
         .unwrap();
-        store.create(tenant(1)).await.unwrap();
-        store.create(tenant(2)).await.unwrap();
         let keys = keys();
         let audit = Self::service(&store, &keys, folder.path(), &clock);
         Self { folder, store, audit, keys, clock }
@@ -318,6 +320,35 @@ async fn the_check_names_an_edit_a_removal_an_insertion_and_a_swap() {
         swapped.tamper(&MOVE, (to, from)).await;
     }
     assert_eq!(verdict(&swapped.checked().await), (false, Some(1), Some("place")));
+}
+
+/// The same folder after a restart, with `tenant(1)`'s database put where `place` says in between.
+async fn restarted(house: House, place: impl FnOnce(&std::path::Path)) -> House {
+    house.store.close().await;
+    let House { folder, clock, .. } = house;
+    let id = tenant(1).to_string();
+    place(&folder.path().join("t").join(&id[34..]).join(format!("{id}.db")));
+    House::at(folder, clock).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_in_the_databases_place_is_no_whole_log() {
+    let aside = tempfile::tempdir().unwrap();
+    let old = aside.path().join("old.db");
+    let house = restarted(House::with(6).await, |live| std::fs::copy(live, &old).map(drop).unwrap()).await;
+    for n in 6..9 {
+        house.note(tenant(1), n).await;
+    }
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    assert!(house.checked().await.intact);
+    let house = restarted(house, |live| {
+        std::fs::copy(&old, live).unwrap();
+        for rest in ["db-wal", "db-shm"] {
+            let _there_or_not = std::fs::remove_file(live.with_extension(rest));
+        }
+    })
+    .await;
+    assert_eq!(verdict(&house.checked().await), (false, Some(6), Some("short")));
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ impl Day {
         let (first, last) = (self.lines.last(), self.lines.first());
         html! {
             li.day {
-                h2 { (self.name) }
+                h2 { (self.name) " " span.muted { "UTC" } }
                 @if let (true, Some(last)) = (linked, last) {
                     p.seal { "ends in " code title=(last.hash) { (short(&last.hash)) } }
                 }

@@ -14,7 +14,10 @@ const HOLDS_DAYS: i64 = 90;
 /// Internal: no root key.
 pub(super) fn security_txt(disclosure: &Disclosure, origin: &str, now: Time) -> Result<String, Failure> {
     let app = disclosure.app();
-    let mut text = format!("# Found a weakness in {}? Thank you for telling us first.\n", app.name);
+    let mut text = format!(
+        "# Found a weakness in {}? Thank you for telling us first.\n# Signed by the key at {origin}/trust/security-key.asc\n",
+        app.name
+    );
     let mut line = |name: &str, value: &str| {
         text.push_str(name);
         text.push_str(": ");

@@ -64,7 +64,7 @@ impl Disclosure {
                     summary: known.as_ref().map(|k| k.summary.clone()).unwrap_or_default(),
                     finding: known.as_ref().and_then(|k| k.finding.clone()),
                     note: known.as_ref().map(|k| k.note.clone()).unwrap_or_default(),
-                    live: known.as_ref().is_some_and(|k| k.place == "live"),
+                    live: known.as_ref().is_some_and(|k| k.place == super::known::LIVE),
                     steered: known.as_ref().is_some_and(|k| k.steered),
                     at,
                 });

@@ -26,6 +26,7 @@ pub(crate) fn routes(disclosure: &Arc<Disclosure>) -> Vec<Route> {
     let d = disclosure;
     vec![
         public("/trust", get(with(d, trust))),
+        public("/trust/wordings", get(with(d, wordings))),
         public("/trust.json", get(with(d, summary))),
         public("/trust/keys.json", get(with(d, keys))),
         public("/trust/report.json", get(with(d, report))),
@@ -90,6 +91,11 @@ async fn trust(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Html, Failure>
     let view = d.view(&call.tx).await?;
     let url = call.tx.permit().principal().home().url.clone();
     Ok(Html(Box::new(move |nonce| pages::trust(&d, &view, &url, nonce))))
+}
+
+async fn wordings(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Html, Failure> {
+    let view = d.view(&call.tx).await?;
+    Ok(Html(Box::new(move |nonce| pages::wordings(&d, &view, nonce))))
 }
 
 async fn summary(d: Arc<Disclosure>, call: Asking<Asked>) -> Result<Reply, Failure> {

@@ -10,6 +10,9 @@ use super::{Finding, Verdict, judged::Alarm, round::Seen};
 /// Milliseconds after which the same verdict is published again.
 const NEWS: i64 = 600_000;
 
+/// Where a look at the running server itself was made; every other place is an instance that the prober started.
+pub(crate) const LIVE: &str = "live";
+
 /// The latest of one check.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
@@ -81,7 +84,7 @@ impl Known {
             summary: String::new(),
             finding: alarm.finding,
             note: alarm.note.to_owned(),
-            place: "live".to_owned(),
+            place: LIVE.to_owned(),
             steered: false,
             at: now,
             build: build.to_owned(),
@@ -125,7 +128,9 @@ impl Known {
     pub(crate) fn words(&self) -> String {
         match (&self.finding, self.verdict) {
             (Some(f), _) => format!("{} was to give {}, and gave {}", f.did, f.expected, f.saw),
-            (None, Verdict::Proven | Verdict::Unsigned) if !self.summary.is_empty() => self.summary.clone(),
+            (None, Verdict::Proven | Verdict::Unsigned | Verdict::Expired) if !self.summary.is_empty() => {
+                self.summary.clone()
+            }
             _ if self.note.is_empty() => self.summary.clone(),
             _ => self.note.clone(),
         }

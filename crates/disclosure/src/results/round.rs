@@ -99,6 +99,7 @@ impl Seen {
                 | Verdict::Inconclusive
                 | Verdict::Unproven
                 | Verdict::Unsigned
+                | Verdict::Expired
                 | Verdict::NotApplicable
         );
         probed.then_some(verdict)

@@ -43,6 +43,8 @@ pub(crate) struct Shown {
     pub tried: Option<(Time, String)>,
     /// Whether the deciding proof moved a clock.
     pub steered: bool,
+    /// Whether anything of it was seen on an instance that the prober started, and not on this one.
+    pub copied: bool,
     pub since: Option<Time>,
     /// The last 90 days, oldest first.
     pub days: Vec<Option<Day>>,
@@ -148,6 +150,7 @@ impl Disclosure {
             saw: state.words(claim, &judged),
             tried: known().filter_map(|k| k.tried.clone()).max_by_key(|t| t.0),
             steered: known().any(|k| k.steered),
+            copied: known().any(|k| !k.place.is_empty() && k.place != super::known::LIVE),
             since,
             days,
             breaks,

@@ -54,7 +54,7 @@ async fn page(stage: &Stage, tx: &Tx<Read>, id: &str, mishap: Option<&Mishap>) -
     let mut screen = Screen::new(format!("{} {name}", plan.def.label), format!("{place}/{id}/actions/{}", plan.def.id))
         .crumb(words::plural(&shelf.def.label), place.clone())
         .crumb(name, format!("{place}/{id}"))
-        .protects(&["access.matrix", "audit.coverage"])
+        .protects(&["access.role_floor", "access.server_side", "audit.coverage"])
         .body(body);
     if let Some(mishap) = mishap {
         screen = screen.notice(notice(mishap, &small, &path));

@@ -136,7 +136,7 @@ impl<'g> Grid<'g> {
         let bare = self.found.as_ref().is_ok_and(|l| l.items.is_empty()) && !self.sieve.filters();
         let mut screen = Screen::new(plural.clone(), super::place(room.shelf()))
             .wide()
-            .protects(&["access.matrix", "access.field_write", "tenant.isolation"])
+            .protects(&["access.role_floor", "access.row_visibility", "access.field_grants", "tenant.cross_read"])
             .said(said, &[("deleted", "Deleted."), ("imported", "Imported.")]);
         if let Some((parent, _)) = def.part_of.and_then(|(at, _)| Some((room.records().shelf(at)?, ()))) {
             screen = screen.crumb(words::plural(&parent.def.label), super::place(parent));

@@ -98,7 +98,7 @@ impl Paper<'_> {
                 (deeds::buttons(deeds, &home, self.version))
                 (link::buttons(room, self.who, &home))
             })
-            .protects(&["access.matrix", "tenant.isolation", "audit.coverage"])
+            .protects(&["access.role_floor", "access.row_visibility", "tenant.cross_read", "audit.coverage"])
             .body(html! {
                 div.record {
                     div.sheet {

@@ -89,7 +89,7 @@ async fn new_page(room: &Room, tx: &Tx<kernel::Read>, asked: &Asked, mishap: Opt
     let screen = Screen::new(format!("New {small}"), format!("{place}/new"))
         .crumb(words::plural(&shelf.def.label), place)
         .said(asked.get("said"), &[("created", "Created.")])
-        .protects(&["edge.input_validation", "access.field_write"]);
+        .protects(&["edge.input_validation", "access.field_grants"]);
     let file = needed_file(room, write).map(|(_, f)| f);
     let uploaded = file.and_then(|f| mishap.and_then(|m| m.kept.get(f.id)).or_else(|| asked.get(f.id)));
     if let (Some(file), None) = (file, uploaded) {
@@ -217,7 +217,7 @@ async fn edit_page(room: &Room, tx: &Tx<kernel::Read>, id: &str, mishap: Option<
     let mut screen = Screen::new(format!("Edit {small}"), format!("{place}/{id}/edit"))
         .crumb(words::plural(&shelf.def.label), place.clone())
         .crumb(name, format!("{place}/{id}"))
-        .protects(&["edge.input_validation", "access.field_write"])
+        .protects(&["edge.input_validation", "access.field_grants"])
         .body(html! { (route::page::form(&format!("{home}/edit"), inside)) (fixed) });
     if public {
         screen = screen.lead(html! { "It is public. What you save waits as a draft until somebody publishes it." });

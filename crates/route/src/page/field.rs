@@ -37,7 +37,8 @@ impl Field {
         let name = name.into();
         Self {
             shape,
-            id: format!("f-{name}"),
+            // An id has no blanks; a name may.
+            id: format!("f-{}", name.replace(char::is_whitespace, "-")),
             name,
             label: label.into(),
             kind: "text",

@@ -228,10 +228,15 @@ impl House {
         answer["ok"].clone()
     }
 
-    async fn told(&self, mut order: Value) -> String {
+    async fn told(&self, order: Value) -> String {
+        self.sent(order, "").await
+    }
+
+    /// One order with what follows it, as it is; all that comes back.
+    pub async fn sent(&self, mut order: Value, rest: &str) -> String {
         order["as"] = "test".into();
         let mut stream = UnixStream::connect(self.data.join("admin.sock")).await.unwrap();
-        stream.write_all(format!("{order}\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("{order}\n{rest}").as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();

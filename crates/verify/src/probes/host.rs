@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
+use kernel::DAY;
 use manifest::Pointer;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -450,14 +451,14 @@ async fn page_review(scene: &Scene) -> Outcome {
         date.parse::<jiff::civil::Date>()
             .ok()
             .and_then(|d| d.to_zoned(jiff::tz::TimeZone::UTC).ok())
-            .map(|z| z.timestamp().as_millisecond() / 86_400_000)
+            .map(|z| z.timestamp().as_millisecond() / DAY)
     };
-    let today = scene.stage.began.0.0 / 86_400_000;
+    let today = scene.stage.began.0.0 / DAY;
     let Some(reviewed) = days(&scene.app.page.reviewed) else {
         return Err(Miss::Person(Evidence::new().word("reviewed", "no date")));
     };
     let age = usize::try_from(today - reviewed).unwrap_or(0);
-    Err(Miss::Person(
-        Evidence::new().count("days since the review", age).version("page version", &scene.app.page.version),
-    ))
+    let evidence = Evidence::new().count("days since the review", age).version("page version", &scene.app.page.version);
+    let most = scene.app.page.cadence.map(|cadence| usize::try_from(cadence.0 / DAY).unwrap_or(usize::MAX));
+    Err(if most.is_some_and(|most| age > most) { Miss::Lapsed(evidence) } else { Miss::Person(evidence) })
 }

@@ -33,6 +33,7 @@ pub(crate) fn routes(d: &Arc<Disclosure>) -> Vec<Route> {
         public("/trust/report/{receipt}", get(with(d, pages::receipt))),
         public("/trust/thanks", get(with(d, pages::thanks))),
         public("/trust/incidents", get(with(d, pages::incidents))),
+        public("/trust/matrix", get(with(d, pages::matrix))),
         public("/trust/inventory", get(with(d, pages::inventory))),
         public("/trust/inventory.json", get(with(d, inventory))),
         public("/trust/sbom.json", get(with(d, sbom))),

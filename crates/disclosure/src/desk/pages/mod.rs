@@ -49,7 +49,7 @@ fn report_card(d: &Disclosure, mishap: Option<&Mishap>) -> Card {
             (Field::text("summary", "What you found, in a line").required(true).attr("maxlength", "300").value(kept("summary")).error(wrong("summary")))
             @for ask in &terms.asks {
                 @let name = format!("ask-{ask}");
-                (Field::area(name.clone(), capital(ask)).rows(5).value(kept(&name)))
+                (Field::area(name.clone(), capital(ask)).required(true).rows(5).value(kept(&name)))
             }
             @if terms.asks.is_empty() {
                 (Field::area("ask-details", "Details").rows(8).hint("Steps, the endpoint, what follows from it.").value(kept("ask-details")))
@@ -143,6 +143,32 @@ pub(super) async fn thanks(d: Arc<Disclosure>, call: Asking<()>) -> Result<Html,
         }
     };
     let card = Card::new("With thanks", body).wide().protects(&["gov.researcher_credit", "gov.report_ack"]);
+    Ok(d.setup()?.frame.card(call.tx.permit().principal().home(), card))
+}
+
+/// Who may do what, cell by cell.
+pub(super) async fn matrix(d: Arc<Disclosure>, call: Asking<()>) -> Result<Html, Failure> {
+    let mut lines = access::table(d.app()).into_iter();
+    let names = lines.next().unwrap_or_default();
+    let body = html! {
+        p { "Each line is a thing that can be done, each column somebody who may ask for it. A cell says which rows it reaches: "
+            "all of them, a named set, or none. Tenants can narrow a role; nobody can widen it past this." }
+        (table_region("Access matrix", html! {
+            table.table {
+                thead { tr { @for (at, name) in names.iter().enumerate() {
+                    th scope="col" { @if at == 0 { "To do" } @else { (name) } }
+                } } }
+                tbody { @for line in lines { tr {
+                    @for (at, cell) in line.iter().enumerate() {
+                        @if at == 0 { td.main data-label="To do" { code { (cell) } } }
+                        @else if cell == "-" { td data-label=(names.get(at).map_or("", String::as_str)) { span.muted { "no" } } }
+                        @else { td data-label=(names.get(at).map_or("", String::as_str)) { (cell) } }
+                    }
+                } } }
+            }
+        }))
+    };
+    let card = Card::new("Access matrix", body).wide().protects(&["access.role_floor", "access.server_side"]);
     Ok(d.setup()?.frame.card(call.tx.permit().principal().home(), card))
 }
 

@@ -15,7 +15,7 @@ use super::Verdict;
 
 pub(crate) use history::{Record, history};
 pub(crate) use test::test;
-pub(crate) use trust::trust;
+pub(crate) use trust::{trust, wordings};
 
 const STYLE: &str = include_str!("trust.css");
 

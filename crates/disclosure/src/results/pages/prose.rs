@@ -133,7 +133,7 @@ fn looked(out: &mut String, setting: &Setting<'_>, claim: &PageClaim, shown: &Sh
         out.push_str(if at == 0 { "" } else { "<dd>" });
         escape(out, check.statement);
     }
-    out.push_str("<dt>We saw<dd>");
+    out.push_str(if shown.copied { "<dt>On a copy<dd>" } else { "<dt>We saw<dd>" });
     saw(out, setting, shown);
     if let Some(signed) = &shown.judged.signed {
         signature(out, signed, setting.spare);

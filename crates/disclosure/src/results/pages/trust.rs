@@ -25,6 +25,16 @@ const OSCAL: [(&str, &str); 4] = [
     ("assessment-results", "results"),
 ];
 
+/// The rest of what the team tells.
+const ROOMS: [(&str, &str); 6] = [
+    ("trust/report", "Report a weakness"),
+    (".well-known/security.txt", "security.txt"),
+    ("trust/security-key.asc", "its key"),
+    ("trust/incidents", "incidents"),
+    ("trust/inventory", "what we keep and who helps"),
+    ("trust/sbom.json", "parts"),
+];
+
 /// The trust page.
 pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> String {
     let ticks = Ticks::of(view);
@@ -36,7 +46,7 @@ pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> Stri
             svg.q aria-hidden="true" { (PreEscaped(&ticks.symbols)) }
             main {
                 (PreEscaped(prose(d.page(), &setting, &head)))
-                (former(d, view, terse))
+                (former(d, view, (FORMER, terse), ""))
             }
             (foot(d, view))
         };
@@ -46,6 +56,18 @@ pub(crate) fn trust(d: &Disclosure, view: &View, url: &str, nonce: &str) -> Stri
     let fits = |page: &String| page.len() < LARGEST;
     let made = [(false, false), (true, false)].into_iter().map(|(spare, terse)| page(spare, terse)).find(fits);
     made.unwrap_or_else(|| page(true, true))
+}
+
+/// Every wording that is gone, beside what stands there now.
+pub(crate) fn wordings(d: &Disclosure, view: &View, nonce: &str) -> String {
+    let body = html! {
+        main {
+            p.m { a href="../trust" { "Security at " (d.app().name) } }
+            @if view.former.is_empty() { p.l { "Every promise stands as it was first written." } }
+            (former(d, view, (usize::MAX, false), "../"))
+        }
+    };
+    document(d.app(), "Former wordings", nonce, (&[], None), &body)
 }
 
 /// The headline, what is wrong, and the legend.
@@ -65,7 +87,8 @@ fn heading(d: &Disclosure, view: &View, shown: &[Verdict]) -> Markup {
             } @else {
                 "No round of tests has been published yet. "
             }
-            "Open a mark to see its test."
+            "Open a mark to see its test. “We saw” is what was seen here; “On a copy” on an instance of the same program, page and \
+             settings that the test starts for itself."
         }
     }
 }
@@ -95,11 +118,11 @@ fn strip(d: &Disclosure, view: &View) -> Markup {
 }
 
 /// Wordings that are gone: what was broken first, then the latest. Each stands in full in its promise's history.
-fn former(d: &Disclosure, view: &View, terse: bool) -> Markup {
+fn former(d: &Disclosure, view: &View, (most, terse): (usize, bool), up: &str) -> Markup {
     let mut old: Vec<&Wording> = view.former.iter().collect();
     let broken = |w: &Wording| w.last.as_deref() == Some(Verdict::Failing.word());
     old.sort_by_key(|w| (!broken(w), std::cmp::Reverse(w.until)));
-    let most = if terse { SPARED } else { FORMER };
+    let most = if terse { SPARED } else { most };
     let now = |w: &Wording| d.page().claims.iter().find(|c| c.id == w.claim);
     html! {
         @if !old.is_empty() {
@@ -107,7 +130,7 @@ fn former(d: &Disclosure, view: &View, terse: bool) -> Markup {
             @for old in old.iter().take(most) {
                 p.d {
                     @if !terse { del { (old.words) } " " }
-                    a href={ "trust/history/" (old.claim) } { (old.claim) }
+                    a href={ (up) "trust/history/" (old.claim) } { (old.claim) }
                     i {
                         ", " (speech::date(old.since)) " to " (old.until.map(speech::date).unwrap_or_default())
                         @if let Some(last) = &old.last { ", last " (last) }
@@ -116,7 +139,7 @@ fn former(d: &Disclosure, view: &View, terse: bool) -> Markup {
                     @if let Some(claim) = now(old).filter(|_| !terse) { " Now: " (d.words(claim)) }
                 }
             }
-            @if old.len() > most { p.m { "And " (old.len() - most) " more, in " a href="trust.json" { "the JSON" } "." } }
+            @if terse || old.len() > most { p.m { a href="trust/wordings" { "Every former wording, with what it says now" } "." } }
         }
     }
 }
@@ -138,7 +161,12 @@ fn foot(d: &Disclosure, view: &View) -> Markup {
                     @if at > 0 { ", " }
                     a href={ "trust/oscal/" (name) ".json" } { (words) }
                 }
-                ". " a href="trust/tests" { "How we test the tests" } ". To repeat any test on a copy of " (d.app().name) ": "
+                ". " a href="trust/tests" { "How we test the tests" } ". "
+                @for (at, (path, words)) in ROOMS.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    a href=(path) { (words) }
+                }
+                ". To repeat any test on a copy of " (d.app().name) ": "
                 code { (repeat::verify("NAME")) } ". Printed, this page opens every mark."
             }
         }
