@@ -222,7 +222,7 @@ impl Office {
         let plan = tenancy::Plan::new(&self.app, tenant(), "acme", "Acme", None, START).unwrap();
         let key = tenancy::key(&self.desk.vault, &plan).await.unwrap();
         let batch = tenancy::found(self.batch("tenant.created"), &self.app, &plan, key);
-        roster::add(batch, &self.app, tenant(), newcomer(1, OWNER)).commit().await.unwrap();
+        roster::open(batch, &self.app, tenant(), newcomer(1, OWNER)).commit().await.unwrap();
         self.account(1, "u1@example.com").await;
     }
     fn batch(&self, event: &'static str) -> Batch<Control> {

@@ -297,8 +297,11 @@ async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {
         let jitter = f64::from(u32::from_le_bytes(server.rng.array())) / f64::from(u32::MAX);
         for part in agenda.due(Instant::now(), jitter) {
             match watch.round(part, ROUND).await {
-                Ok(round) => {
+                Ok(mut round) => {
                     agenda.learn(&round, Instant::now());
+                    if server.engine != "sqlite" {
+                        round.seen.iter_mut().for_each(of_another_engine);
+                    }
                     if let Err(failure) = publish(&server, &round).await {
                         server.monitor.failure(&failure, None, Some(TenantId::HOUSE));
                     }
@@ -310,6 +313,21 @@ async fn keep_watch(server: Weak<Server>, watch: Arc<Watch>) {
                 }
             }
         }
+    }
+}
+
+/// Checks that the database's engine keeps.
+const ENGINE: [&str; 5] =
+    ["tenant.hard_wall", "tenant.query_scope", "vault.at_rest_db", "ops.db_pool", "ops.db_failover"];
+
+/// A copy has the embedded engine: what it shows of an engine says nothing of PostgreSQL.
+fn of_another_engine(seen: &mut verify::Seen) {
+    if seen.place == verify::Place::Own && ENGINE.contains(&seen.check) {
+        seen.verdict = Verdict::Unproven;
+        seen.note = "a copy has the embedded engine; `vouchsafe verify APP --database URL` tests this one".to_owned();
+        seen.evidence.clear();
+        seen.summary.clear();
+        seen.finding = None;
     }
 }
 
@@ -341,6 +359,20 @@ mod tests {
             seen: vec![seen],
             waiting: None,
         }
+    }
+
+    #[test]
+    fn a_copys_engine_proves_nothing_of_another() {
+        let told = |check, verdict, place| {
+            let mut round = seen(check, verdict, place);
+            round.seen.iter_mut().for_each(of_another_engine);
+            round.seen[0].verdict
+        };
+        use verify::Place::{Live, Own};
+        assert_eq!(told("tenant.hard_wall", Verdict::Proven, Own), Verdict::Unproven);
+        assert_eq!(told("tenant.hard_wall", Verdict::Proven, Live), Verdict::Proven);
+        assert_eq!(told("edge.csp", Verdict::Proven, Own), Verdict::Proven);
+        assert!(ENGINE.iter().all(|check| manifest::check(check).is_some()));
     }
 
     #[test]

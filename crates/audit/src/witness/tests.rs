@@ -320,10 +320,12 @@ fn the_fakes_own_check_is_the_standards() {
 #[test]
 fn a_policy_names_keys_and_addresses() {
     let vkey = cosigner(1).to_string();
-    let text = format!("# ours\nlog example.com+1+AA==\n\nwitness w1 {vkey} https://witness.example/w1\nquorum w1\n");
+    let text = format!("# ours\nlog example.com+1+AA==\n\nwitness w1 {vkey} https://witness.example/w1\nquorum none\n");
     assert_eq!(policy(&text).unwrap(), [(cosigner(1), "https://witness.example/w1".to_owned())]);
     let log = Vkey { name: "witness.example/w1".into(), public: cosigner(1).public }.to_string();
     for bad in [
+        format!("witness w1 {vkey} https://witness.example/w1\nquorum w1"),
+        format!("group g any w1 w2\nwitness w1 {vkey} https://witness.example/w1"),
         format!("witness w1 {vkey}"),
         format!("witness w1 {log} https://witness.example/w1"),
         format!("witness w1 {vkey}x https://witness.example/w1"),

@@ -299,7 +299,7 @@ impl Bench {
         let batch = people::enrol(batch, self.person(user, &email).await, self.clock.now());
         let batch = tenancy::found(batch, &self.app, &plan, key);
         let owner = roster::Newcomer { user, role: 0, email: Some(email), name: None, at: self.clock.now() };
-        roster::add(batch, &self.app, id, owner).commit().await.unwrap();
+        roster::open(batch, &self.app, id, owner).commit().await.unwrap();
         (id, user)
     }
 
