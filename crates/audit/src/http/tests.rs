@@ -638,6 +638,18 @@ async fn what_has_served_its_time_goes_and_every_proof_stays() {
 }
 
 #[tokio::test]
+async fn an_export_takes_nothing_from_what_is_published() {
+    let house = House::with(200).await;
+    house.close(tenant(1), TODAY, false).await.unwrap();
+    let published = house.tile("entries/000.p/201").await.unwrap();
+    for n in 0..100 {
+        house.note(tenant(1), n).await;
+    }
+    assert!(!house.exported("").await.is_empty());
+    assert_eq!(house.tile("entries/000.p/201").await.unwrap(), published);
+}
+
+#[tokio::test]
 async fn a_subject_is_erased_and_every_proof_holds() {
     let house = House::with(10).await;
     house.close(tenant(1), TODAY, false).await.unwrap();
