@@ -291,7 +291,7 @@ pub fn describe(app: App) -> Result<Described, String> {
     let app = Arc::new(app);
     let clock: Arc<dyn Clock> = Arc::new(crate::Machine::default());
     let root = |(n, region): (usize, &manifest::Region)| -> Result<encryption::Region, String> {
-        let key = Secret::new(vec![u8::try_from(n).unwrap_or(0); 32]);
+        let key = Secret::new(vec![u8::try_from(n + 1).unwrap_or(1); 32]);
         let local = encryption::Local::new(region.id, key).map_err(words)?;
         Ok(encryption::Region { id: region.id, holders: vec![Arc::new(local)] })
     };

@@ -869,7 +869,8 @@ async fn a_second_server_on_one_folder_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_do_not_spend_what_a_tenant_shares() {
     let house = House::of("kontraktr").await;
-    let (owner, other) = (house.member(0, "owner").await, house.member(1, "owner").await);
+    let first = house.app.roles[0].id;
+    let (owner, other) = (house.member(0, first).await, house.member(1, first).await);
     let log = "/api/v1/audit/export";
     for _ in 0..8 {
         // Each counts by its own address, which is used up in its turn.

@@ -48,7 +48,7 @@ async fn a_change_waits_for_a_database_that_cannot_be_opened_and_replaces_none_t
     bench.tenants([1]).await;
     bench.store.close().await;
     drop(bench);
-    for suffix in ["key", "db"] {
+    for (n, suffix) in [(1, "key"), (2, "db")] {
         let (lost, aside) = (file(folder.path(), 1).with_extension(suffix), folder.path().join("aside"));
         let bench = std::sync::Arc::new(sealed(folder.path(), tables(), Some(true)).await);
         let before = bench.chain(1).await;
@@ -59,7 +59,7 @@ async fn a_change_waits_for_a_database_that_cannot_be_opened_and_replaces_none_t
         let following = tokio::spawn({
             let bench = std::sync::Arc::clone(&bench);
             async move {
-                let batch = bench.write(1).batch::<Control>("n/1").any(&USER, (format!("p-{suffix}"), 1));
+                let batch = bench.write(1).batch::<Control>("n/1").any(&USER, (format!("p-{suffix}"), n));
                 batch.then(tenant(1), store::Apply::new("n/1")).commit().await
             }
         });
