@@ -267,7 +267,7 @@ impl House {
         assert_eq!(head["ok"]["status"], 200, "{order}: {head} {body}");
         let (mut rest, mut all) = (body, String::new());
         loop {
-            let (length, after) = rest.split_once('\n').expect("an end");
+            let (length, after) = rest.split_once('\n').unwrap();
             let length = usize::from_str_radix(length, 16).unwrap();
             if length == 0 {
                 return all;
