@@ -58,7 +58,7 @@ fn end(stream: &mut UnixStream) -> Result<(), ExitCode> {
 
 /// One piece of a body.
 fn send_piece(stream: &mut UnixStream, piece: &[u8]) -> std::io::Result<()> {
-    write!(stream, "{:x}\n", piece.len())?;
+    writeln!(stream, "{:x}", piece.len())?;
     stream.write_all(piece)
 }
 

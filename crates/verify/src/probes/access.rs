@@ -60,7 +60,8 @@ fn open_door(scene: &Scene, operation: &Operation) -> bool {
         "/api/v1/tenants",
         "/api/v1/canary",
     ];
-    let prefixes = ["/api/v1/submissions/", "/api/v1/shares/"];
+    // A canary's key stands in its path, as a share's token does.
+    let prefixes = ["/api/v1/submissions/", "/api/v1/shares/", "/api/v1/canary/"];
     let tokens = ["sign-in", "refresh", "sign-up", "verify", "reset-request", "reset", "magic-link", "magic"];
     let sign_in = path.strip_prefix("/api/v1/auth/").is_some_and(|p| tokens.contains(&p));
     let visitor = cell(operation.method, path).is_some_and(|(c, verb)| {
