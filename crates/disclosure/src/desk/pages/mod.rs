@@ -49,7 +49,7 @@ fn report_card(d: &Disclosure, mishap: Option<&Mishap>) -> Card {
             (Field::text("summary", "What you found, in a line").required(true).attr("maxlength", "300").value(kept("summary")).error(wrong("summary")))
             @for ask in &terms.asks {
                 @let name = format!("ask-{ask}");
-                (Field::area(name.clone(), capital(ask)).required(true).rows(5).value(kept(&name)))
+                (Field::area(name.clone(), capital(ask)).rows(5).value(kept(&name)))
             }
             @if terms.asks.is_empty() {
                 (Field::area("ask-details", "Details").rows(8).hint("Steps, the endpoint, what follows from it.").value(kept("ask-details")))
