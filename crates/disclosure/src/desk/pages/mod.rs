@@ -152,7 +152,8 @@ pub(super) async fn matrix(d: Arc<Disclosure>, call: Asking<()>) -> Result<Html,
     let names = lines.next().unwrap_or_default();
     let body = html! {
         p { "Each line is a thing that can be done, each column somebody who may ask for it. A cell says which rows it reaches: "
-            "all of them, a named set, or none. Tenants can narrow a role; nobody can widen it past this." }
+            "all of them, a named set, or none. This is what a role has by itself; roles of a customer's own, where there are any, add "
+            "to it up to the role's ceiling and no further." }
         (table_region("Access matrix", html! {
             table.table {
                 thead { tr { @for (at, name) in names.iter().enumerate() {
