@@ -25,8 +25,9 @@ fn failed(error: &std::io::Error) -> Failure {
 
 /// The file of a tenant's key, if there is one.
 pub(crate) fn read(folder: &Path, tenant: TenantId, version: u32) -> Result<Option<Wrapped>, Failure> {
-    let damaged = || Failure::internal("encryption: a key file is damaged");
-    match fs::read(path(folder, tenant, version)) {
+    let path = path(folder, tenant, version);
+    let damaged = || Failure::Internal(format!("encryption: the key file {} is damaged", path.display()).into());
+    match fs::read(&path) {
         Ok(text) => {
             let found: Wrapped = serde_json::from_slice(&text).map_err(|_| damaged())?;
             let right = found.v == 1 && found.tenant == tenant && found.version == version;

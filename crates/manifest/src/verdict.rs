@@ -133,6 +133,7 @@ mod tests {
             (Attested, vec![V::Unsigned], None, V::Unsigned),
             (Attested, vec![V::Unsigned], Some(V::Expired), V::Expired),
             (Attested, vec![V::Failing], Some(V::Attested), V::Failing),
+            (Attested, vec![V::Expired], Some(V::Attested), V::Expired),
         ] {
             assert_eq!(verdict_of(kind, &checks, signed), verdict, "{kind:?} {checks:?}");
         }

@@ -453,6 +453,13 @@ async fn lost(server: &Server) -> Result<Vec<String>, kernel::Failure> {
     if server.engine != "sqlite" {
         return Ok(Vec::new());
     }
+    // A tenant that was founded when the server died has its database in a moment.
+    for _ in 0..20 {
+        if server.store.stats().following == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let there: std::collections::BTreeSet<_> = server.store.tenants().await?.into_iter().collect();
     let lost = server.tenancy.settled().await?.into_iter().filter(|tenant| !there.contains(tenant));
     Ok(lost.map(|tenant| format!("the database of tenant {tenant} is gone: put its file back")).collect())

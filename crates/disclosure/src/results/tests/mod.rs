@@ -63,6 +63,43 @@ async fn a_report_is_signed_and_a_changed_byte_breaks_it() {
 }
 
 #[tokio::test]
+async fn a_copy_is_told_from_the_service() {
+    let bench = Bench::open("nordkestrel").await;
+    let mut round = bench.round(&[(CROSS, "proven")]);
+    round.seen[0].place = "own instance".to_owned();
+    bench.d.publish(bench.tx("verdicts.published"), round).await.unwrap();
+    assert!(bench.text("/trust").await.contains("<dt>On a copy<dd>96 ids"));
+    bench.clock.advance(HOUR);
+    bench.publish(&[(CROSS, "proven")]).await;
+    let page = bench.text("/trust").await;
+    assert!(page.contains("<dt>We saw<dd>96 ids") && !page.contains("<dt>On a copy"));
+}
+
+#[tokio::test]
+async fn what_does_not_apply_grows_stale_and_a_clock_set_right_hides_nothing() {
+    let bench = Bench::open("nordkestrel").await;
+    bench.publish(&[(CROSS, "not applicable")]).await;
+    assert_eq!(bench.verdict("NOR-4.6").await, "not applicable");
+    bench.clock.advance(72 * HOUR);
+    assert_eq!(bench.verdict("NOR-4.6").await, "stale");
+    bench.publish(&[(CROSS, "proven")]).await;
+    // The clock was three hours ahead: what is seen now counts all the same.
+    bench.clock.advance(-3 * HOUR);
+    bench.publish(&[(CROSS, "failing")]).await;
+    assert_eq!(bench.verdict("NOR-4.6").await, "failing");
+}
+
+#[tokio::test]
+async fn a_review_that_lapsed_is_expired_whoever_signed() {
+    let bench = Bench::open("kontraktr").await;
+    bench.publish(&[("gov.page_review", "unsigned")]).await;
+    assert_eq!(bench.verdict("KON-0.1").await, "unsigned");
+    bench.clock.advance(HOUR);
+    bench.publish(&[("gov.page_review", "expired")]).await;
+    assert_eq!(bench.verdict("KON-0.1").await, "expired");
+}
+
+#[tokio::test]
 async fn a_failing_promise_stays_until_it_is_proven_and_then_in_its_history() {
     let bench = Bench::open("nordkestrel").await;
     bench.publish(&[(CROSS, "proven")]).await;
