@@ -97,6 +97,18 @@ describe(`${APP}: check an audit export`, () => {
     assert.equal(cut.verdict, 'broken');
   });
 
+  test('bare lines are linked and no more, and a key demands a signature', async () => {
+    const lines = bytes.toString('utf8').trimEnd().split('\n');
+    const bare = () => changed(() => Buffer.from(`${lines.slice(1, -1).join('\n')}\n`));
+    assert.equal((await bare()).verdict, 'linked');
+    await page.fill('[name=key]', JSON.parse(lines[0]).vkey);
+    const { verdict, text } = await bare();
+    assert.equal(verdict, 'broken', text);
+    assert.match(text, /nothing here is signed by your key/);
+    assert.equal((await told(file)).verdict, 'whole');
+    await page.fill('[name=key]', '');
+  });
+
   test('with the network gone it works as before', async () => {
     await page.context().setOffline(true);
     const { verdict } = await told(file);

@@ -21,6 +21,8 @@ pub(crate) async fn verify(audit: Arc<Audit>, _: Asking<()>) -> Result<Html, Fai
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width";
                     meta name="referrer" content="no-referrer";
+                    meta name="color-scheme" content="light dark";
+                    link rel="icon" href="data:,";
                     title { "Check an audit export · " (product) }
                     style nonce=(nonce) { (PreEscaped(STYLE)) }
                 }

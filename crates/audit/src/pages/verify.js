@@ -200,12 +200,13 @@ form.addEventListener('submit', async event => {
       bar.value = done;
       await new Promise(resolve => setTimeout(resolve));
     });
-    const parts = [`${found.signed || found.saved ? 'Whole' : 'Linked, not signed'}: ${found.leaves} leaves, ${found.since} to ${found.until}.`];
+    const bound = Boolean(found.signed || found.saved);
+    const parts = [`${bound ? 'Whole' : 'Linked, not signed'}: ${found.leaves} leaves, ${found.since} to ${found.until}.`];
     if (found.signed) parts.push(`Signed by ${found.signed.origin} at size ${found.signed.size}.`);
     else parts.push('Bare lines: that they are the log, and the newest of it, only a checkpoint tells.');
     if (found.signed && found.own) parts.push('The key is the one that the file names itself: give yours to be sure.');
     if (found.saved) parts.push(`In agreement with the checkpoint of size ${found.saved.size} that you saved.`);
-    say('whole', parts.join('\n'));
+    say(bound ? 'whole' : 'linked', parts.join('\n'));
   } catch (error) {
     const at = error.place ? ` (line ${error.place.line}, bytes ${error.place.from} to ${error.place.to})` : '';
     say('broken', `Broken: ${error.message}${at}.`);
