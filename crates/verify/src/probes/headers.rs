@@ -202,6 +202,10 @@ mod tests {
         assert_eq!(nonce(good).unwrap().len(), 24);
         for (from, to) in [
             ("'strict-dynamic'", "'unsafe-inline'"),
+            (" 'strict-dynamic'", ""),
+            ("'strict-dynamic'", "'strict-dynamic' https://cdn.evil.example"),
+            ("'strict-dynamic'", "'strict-dynamic' blob:"),
+            ("'strict-dynamic'", "'strict-dynamic' 'unsafe-hashes'"),
             ("base-uri 'none'", "base-uri 'self'"),
             ("; upgrade-insecure-requests", ""),
         ] {
