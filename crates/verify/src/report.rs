@@ -158,7 +158,7 @@ impl Report {
     #[must_use]
     pub fn table(&self, build: &str, app: &str, colour: bool) -> String {
         let mut out = String::new();
-        let head = format!("  {} · {} promises · {}", self.app, self.judged.len(), self.on);
+        let head = format!("  {} · {} · {}", self.app, promises(self.judged.len()), self.on);
         let _w = writeln!(out, "\n{}", ends(&head, &format!("build {build}")));
         let wide = self.judged.iter().map(|j| j.verdict.short().len() + 1).max().unwrap_or(0).max(10);
         let ids = self.judged.iter().map(|j| j.claim.id.chars().count() + 1).max().unwrap_or(0).max(9);
@@ -194,7 +194,7 @@ impl Report {
             .map(|(verdict, always)| (verdict, self.count(verdict), always))
             .filter(|(_, n, always)| *always || *n > 0);
         let counts: Vec<String> = counts.map(|(verdict, n, _)| format!("{n} {}", verdict.word())).collect();
-        let head = format!("  {} promises", self.judged.len());
+        let head = format!("  {}", promises(self.judged.len()));
         let wide = format!("{head}   {}", counts.join("   "));
         let mut out =
             format!("\n{}", if wide.chars().count() > WIDTH { format!("{head}  {}", counts.join("  ")) } else { wide });
@@ -275,6 +275,10 @@ const fn paint(verdict: Verdict) -> &'static str {
         Verdict::Stale | Verdict::Expired | Verdict::Unproven | Verdict::Inconclusive => "33",
         Verdict::Unsigned | Verdict::Provider | Verdict::NotApplicable => "90",
     }
+}
+
+fn promises(n: usize) -> String {
+    format!("{n} promise{}", if n == 1 { "" } else { "s" })
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {
